@@ -1,0 +1,13 @@
+from experiments.models.experiment import Conclusion, Experiment, ExperimentStatus, ExperimentType
+from experiments.models.holdout import ExperimentHoldout
+from experiments.models.saved_metric import ExperimentSavedMetric, ExperimentToSavedMetric
+
+__all__ = [
+    "Conclusion",
+    "Experiment",
+    "ExperimentHoldout",
+    "ExperimentSavedMetric",
+    "ExperimentStatus",
+    "ExperimentToSavedMetric",
+    "ExperimentType",
+]

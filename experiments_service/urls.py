@@ -1,0 +1,25 @@
+"""Every address of the service. Routes take an optional trailing slash; nothing redirects."""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from common.api import errors
+from experiments_service import health
+
+handler500 = "common.api.errors.server_error"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("_livez", health.livez),
+    path("_readyz", health.readyz),
+    path("", include("projects.urls")),
+    path("admin/", admin.site.urls),
+    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
+    re_path(r"^api/schema/swagger-ui/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="swagger-ui"),
+    re_path(r"^api/schema/redoc/?$", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("api/", include("projects.api.urls")),
+    path("api/", include("activity.api.urls")),
+    path("api/", include("feature_flags.api.urls")),
+    path("api/", include("experiments.api.urls")),
+    re_path(r"^api(/.*)?$", errors.endpoint_not_found),
+]
