@@ -7,36 +7,19 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from common.errors import Denied, Missing
-from projects.authentication import PersonalKeyCredential, SecretKeyCredential
+from projects.authentication import Credential, PersonalKeyCredential, SecretKeyCredential
 from projects.models import Level, Organization, OrganizationMembership, Project, User
+from projects.scopes import has_scope
+from projects.sign_in import is_recent
 
-SCOPE_OBJECTS = (
-    "action",
-    "activity_log",
-    "approvals",
-    "cohort",
-    "event_definition",
-    "experiment",
-    "experiment_holdout",
-    "experiment_saved_metric",
-    "feature_flag",
-    "group",
-    "organization",
-    "organization_member",
-    "person",
-    "project",
-    "query",
-    "user",
-)
-SCOPES = frozenset(f"{name}:{level}" for name in SCOPE_OBJECTS for level in ("read", "write"))
-SECRET_KEY_SCOPES = ("experiment:read", "feature_flag:read")
 CURRENT = "@current"
+_ONLY_PROJECT_PATHS = "API keys with scoped projects are only supported on project-based endpoints."
 
 
 class DenyUndeclared(BasePermission):
@@ -52,6 +35,7 @@ class Accepts(StrEnum):
     PERSONAL = "personal"
     SESSION_ONLY = "session"
     PROJECT_SECRET = "project_secret"  # noqa: S105  (a kind, not a secret)
+    SECRET_TOKEN = "secret_token"  # noqa: S105  (the project's one secret token: no scopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,42 +46,63 @@ class ProjectAccess:
     level: int | None
 
 
-def check_credential(request: Request, *, accepts: Sequence[Accepts]) -> None:
-    """Raise unless the request has a credential of a kind that the action takes."""
-    if isinstance(request.auth, PersonalKeyCredential):
-        if Accepts.PERSONAL not in accepts:
-            raise Denied("This action does not support personal API key access")
-    elif isinstance(request.auth, SecretKeyCredential):
-        if Accepts.PROJECT_SECRET not in accepts or request.auth.key is None:
-            raise Denied("This action does not support project secret API key access")
-    elif not request.user.is_authenticated:
+def credential_of(request: Request) -> Credential | None:
+    """The key of the request; None for a session and for nobody."""
+    found = request.auth
+    return found if isinstance(found, PersonalKeyCredential | SecretKeyCredential) else None
+
+
+def check_authenticated(request: Request) -> None:
+    """Raise NotAuthenticated (401) for a request without any credential."""
+    if credential_of(request) is None and not request.user.is_authenticated:
         raise NotAuthenticated
 
 
-def has_scope(granted: Sequence[str], wanted: str) -> bool:
-    """Whether the scopes of a key include `wanted`; `*` includes all, write includes read."""
-    name, _, level = wanted.partition(":")
-    return "*" in granted or wanted in granted or (level == "read" and f"{name}:write" in granted)
+def check_credential(request: Request, *, accepts: Sequence[Accepts]) -> None:
+    """Raise Denied for a key of a kind that the action does not take. Sessions are always taken."""
+    credential = credential_of(request)
+    if credential is None:
+        return
+    if isinstance(credential, PersonalKeyCredential):
+        if Accepts.PERSONAL not in accepts:
+            raise Denied("This action does not support personal API key access")
+    elif (Accepts.SECRET_TOKEN if credential.key is None else Accepts.PROJECT_SECRET) not in accepts:
+        raise Denied("This action does not support project secret API key access")
 
 
 def check_scope(request: Request, alternatives: Sequence[str]) -> None:
-    """Raise unless the key has one of the scopes. Sessions have no scopes."""
-    if request.auth is None or not alternatives:
+    """Raise unless the key has one of the scopes. Sessions and project secret tokens have no scopes."""
+    credential = credential_of(request)
+    if credential is None or not alternatives:
         return
-    granted = request.auth.scopes
-    if not any(has_scope(granted, wanted) for wanted in alternatives):
+    if isinstance(credential, SecretKeyCredential) and credential.key is None:
+        return
+    if not any(has_scope(credential.scopes, wanted) for wanted in alternatives):
         raise Denied(f"API key missing required scope '{alternatives[0]}'")
+
+
+def check_query_token(request: Request, path_id: str) -> None:
+    """Raise AuthenticationFailed (401) when the query is to pick the project by a token that no project has."""
+    if path_id != CURRENT:
+        return
+    token = request.query_params.get("token")
+    if token and _project_of_token(token) is None:
+        raise AuthenticationFailed("Project token found in request query string is invalid.")
+
+
+def _project_of_token(token: str) -> int | None:
+    if "\x00" in token:
+        return None
+    return Project.objects.filter(api_token=token).values_list("pk", flat=True).first()
 
 
 def _current_project_id(request: Request) -> int | None:
     token = request.query_params.get("token")
     if token:
-        found = Project.objects.filter(api_token=token).values_list("pk", flat=True).first()
-        if found is None:
-            raise AuthenticationFailed("Project token found in request query string is invalid.")
-        return found
-    if isinstance(request.auth, SecretKeyCredential):
-        return request.auth.project_id
+        return _project_of_token(token)
+    credential = credential_of(request)
+    if isinstance(credential, SecretKeyCredential):
+        return credential.project_id
     user = request.user
     return user.current_project_id if isinstance(user, User) else None
 
@@ -110,13 +115,21 @@ def parse_id(text: str) -> int | None:
     return number if number < 2**63 else None
 
 
+def parse_uuid(text: str) -> UUID | None:
+    """A UUID in its usual spelling, with or without hyphens, else None."""
+    try:
+        parsed = UUID(text)
+    except ValueError:
+        return None
+    return parsed if text.lower() in (str(parsed), parsed.hex) else None
+
+
 def _membership_level(user: User | AnonymousUser) -> Subquery:
-    # For a project secret key there is no user and so no membership.
-    return Subquery(
-        OrganizationMembership.objects.filter(organization_id=OuterRef("organization_id"), user_id=user.pk).values(
-            "level"
-        )[:1]
+    # For a project secret key there is no user (0 is nobody's id) and so no membership.
+    memberships = OrganizationMembership.objects.filter(
+        organization_id=OuterRef("organization_id"), user_id=user.pk or 0
     )
+    return Subquery(memberships.values("level")[:1])
 
 
 def enter_project(request: Request, path_id: str) -> ProjectAccess:
@@ -136,8 +149,9 @@ def enter_project(request: Request, path_id: str) -> ProjectAccess:
     if project is None:
         raise Missing("Project not found.")
     level: int | None = project.caller_level
-    if isinstance(request.auth, SecretKeyCredential):
-        if request.auth.project_id != project.pk:
+    credential = credential_of(request)
+    if isinstance(credential, SecretKeyCredential):
+        if credential.project_id != project.pk:
             raise Denied("You don't have access to the project.")
         return ProjectAccess(project=project, level=None)
     check_key_restrictions(request, organization=project.organization, project=project, level=level)
@@ -150,12 +164,13 @@ def check_key_restrictions(
     request: Request, *, organization: Organization, project: Project | None, level: int | None
 ) -> None:
     """Raise Denied when the personal key is bound to other projects or organizations, or keys are not allowed."""
-    if not isinstance(request.auth, PersonalKeyCredential):
+    credential = credential_of(request)
+    if not isinstance(credential, PersonalKeyCredential):
         return
-    key = request.auth.key
+    key = credential.key
     if key.scoped_teams is not None:
         if project is None:
-            raise Denied("API keys with scoped projects are only supported on project-based endpoints.")
+            raise Denied(_ONLY_PROJECT_PATHS)
         if project.pk not in key.scoped_teams:
             raise Denied(f"API key does not have access to the requested project: ID {project.pk}.")
     if key.scoped_organizations is not None and organization.pk not in key.scoped_organizations:
@@ -167,21 +182,40 @@ def check_key_restrictions(
         )
 
 
+def check_key_unbound(request: Request) -> None:
+    """Raise Denied for a key bound to projects, on a path that names none."""
+    credential = credential_of(request)
+    if isinstance(credential, PersonalKeyCredential) and credential.key.scoped_teams is not None:
+        raise Denied(_ONLY_PROJECT_PATHS)
+
+
+def visible_organizations(request: Request) -> QuerySet[Organization]:
+    """The caller's organizations that the caller's key may see, each with `caller_level`."""
+    user = request.user
+    if not isinstance(user, User):
+        return Organization.objects.none()
+    found = Organization.objects.filter(memberships__user=user).annotate(caller_level=F("memberships__level"))
+    credential = credential_of(request)
+    if isinstance(credential, PersonalKeyCredential):
+        found = found.filter(Q(members_can_use_personal_api_keys=True) | Q(caller_level__gte=Level.ADMIN))
+        if credential.key.scoped_organizations is not None:
+            found = found.filter(pk__in=credential.key.scoped_organizations)
+    return found
+
+
 def enter_organization(request: Request, path_id: str) -> tuple[Organization, int]:
     """The organization of the path and the caller's level in it.
 
     Raises Missing (404) for a malformed id and for an organization the caller is not a member of.
     """
-    organization_id: UUID | None
-    if path_id == CURRENT:
-        organization_id = request.user.current_organization_id if isinstance(request.user, User) else None
-    else:
-        try:
-            organization_id = UUID(path_id)
-        except ValueError:
-            organization_id = None
+    user = request.user
+    if not isinstance(user, User):
+        raise Missing
+    organization_id = user.current_organization_id if path_id == CURRENT else parse_uuid(path_id)
     organization = (
-        Organization.objects.filter(pk=organization_id, memberships__user_id=request.user.pk)
+        None
+        if organization_id is None
+        else Organization.objects.filter(pk=organization_id, memberships__user=user)
         .annotate(caller_level=F("memberships__level"))
         .first()
     )
@@ -196,3 +230,9 @@ def check_level(level: int | None, minimum: int) -> None:
     """Raise Denied when the caller's level is too low."""
     if (level or 0) < minimum:
         raise Denied("Your organization access level is insufficient.")
+
+
+def check_recent_sign_in(request: Request) -> None:
+    """Raise Denied when a session is too old for a sensitive write. Keys do not age."""
+    if credential_of(request) is None and not is_recent(request._request):
+        raise Denied("This action requires you to be recently authenticated.", code="sensitive_action_required_reauth")

@@ -206,3 +206,19 @@ class ProjectSecretAPIKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label} ({self.mask_value})"
+
+
+class RequestCount(models.Model):
+    """How many requests of a key were admitted in its present minute and hour; see `projects.throttling`.
+
+    The table is unlogged: counting costs no wait for the disk, and a crash of the database forgets the counts.
+    """
+
+    counter = models.CharField(primary_key=True, max_length=100)
+    minute_started = models.DateTimeField()
+    minute_count = models.IntegerField()
+    hour_started = models.DateTimeField()
+    hour_count = models.IntegerField()
+
+    def __str__(self) -> str:
+        return self.counter

@@ -1,0 +1,151 @@
+"""Making organizations, users and projects, and saying who belongs where."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils.crypto import get_random_string
+from django.utils.text import slugify
+
+from common.errors import Invalid
+from projects.changes import tell
+from projects.keys import hash_key, mask_key, new_secret_key
+from projects.models import Organization, OrganizationMembership, Project, User
+from projects.personal_keys import create_personal_api_key
+from projects.project_settings import snapshot
+
+__all__ = [
+    "create_organization",
+    "create_personal_api_key",
+    "create_project",
+    "create_user",
+    "delete_project",
+    "join_organization",
+    "settle_current",
+    "update_project",
+    "update_user",
+]
+
+_SLUG_LENGTH = 48  # leaves room for what makes it unique
+
+
+def create_organization(*, name: str) -> Organization:
+    """A new organization without members; its slug is made from the name and unique."""
+    slug = slugify(name)[:_SLUG_LENGTH].strip("-_") or "organization"
+    if Organization.objects.filter(slug=slug).exists():
+        slug = f"{slug}-{get_random_string(8).lower()}"
+    return Organization.objects.create(name=name, slug=slug)
+
+
+@transaction.atomic
+def create_user(
+    *,
+    email: str,
+    password: str | None,
+    level: int,
+    organization: Organization,
+    first_name: str = "",
+    last_name: str = "",
+    is_staff: bool = False,
+) -> User:
+    """A new user, member of `organization` at `level`. The password is not judged here; None means no sign-in.
+
+    Staff may use the admin site. Raises Invalid when the e-mail address is taken.
+    """
+    if User.objects.filter(email__iexact=email).exists():
+        raise Invalid("There is already a user with this e-mail address.", code="unique", attr="email")
+    user = User.objects.create_user(
+        email, password, first_name=first_name, last_name=last_name, is_staff=is_staff, is_superuser=is_staff
+    )
+    join_organization(user=user, organization=organization, level=level)
+    return user
+
+
+@transaction.atomic
+def join_organization(*, user: User, organization: Organization, level: int) -> OrganizationMembership:
+    """Make a user a member. It becomes the user's current organization if there is none yet."""
+    membership = OrganizationMembership.objects.create(organization=organization, user=user, level=level)
+    settle_current([user])
+    return membership
+
+
+@transaction.atomic
+def create_project(
+    *, organization: Organization, name: str, user: User | None = None, **settings: Any
+) -> tuple[Project, str]:
+    """A new project and its secret token, which is kept nowhere. `settings` are fields of the project.
+
+    Members without a current project get this one. `user` is who asks; None from the command line.
+    """
+    secret = new_secret_key()
+    project = Project.objects.create(
+        organization=organization,
+        name=name,
+        secret_token_hash=hash_key(secret),
+        secret_token_mask=mask_key(secret),
+        **settings,
+    )
+    project.refresh_from_db()  # defaults in the form the database gives them
+    settle_current(User.objects.filter(memberships__organization=organization, current_project=None))
+    tell(project=project, user=user, scope="Team", item_id=project.pk, name=name, before=None, after=snapshot(project))
+    return project, secret
+
+
+@transaction.atomic
+def update_project(*, project: Project, user: User | None, changes: Mapping[str, Any]) -> Project:
+    """Write changed settings; equal values change and record nothing. `changes` are validated values by field."""
+    locked = Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
+    before = snapshot(locked)
+    for field, value in changes.items():
+        setattr(locked, field, value)
+    if snapshot(locked) == before:
+        return locked
+    locked.save(update_fields=[*changes, "updated_at"])
+    tell(
+        project=locked,
+        user=user,
+        scope="Team",
+        item_id=locked.pk,
+        name=locked.name,
+        before=before,
+        after=snapshot(locked),
+    )
+    return locked
+
+
+@transaction.atomic
+def delete_project(*, project: Project) -> None:
+    """Delete a project with everything inside; those who worked in it get another one of their organization."""
+    affected = list(User.objects.filter(current_project=project))
+    project.delete()
+    settle_current(User.objects.filter(pk__in=[user.pk for user in affected]))
+
+
+@transaction.atomic
+def update_user(*, user: User, changes: Mapping[str, Any]) -> User:
+    """Change names, or enter another of the user's projects (`current_project`) or organizations."""
+    for field, value in changes.items():
+        setattr(user, field, value)
+    if "current_project" in changes:
+        user.current_organization_id = changes["current_project"].organization_id
+    user.save(update_fields=["first_name", "last_name", "current_project", "current_organization"])
+    settle_current([user])
+    return user
+
+
+def settle_current(users: Iterable[User]) -> None:
+    """Let each user's current organization be one of theirs and the current project one of that organization's.
+
+    What already fits stays; else the organization joined first and the project made first are taken, else None.
+    """
+    for user in users:
+        joined = Organization.objects.filter(memberships__user=user).order_by("memberships__joined_at", "pk")
+        organization = joined.filter(pk=user.current_organization_id).first() if user.current_organization_id else None
+        if organization is None:
+            with_project = Exists(Project.objects.filter(organization=OuterRef("pk")))
+            organization = joined.order_by(with_project.desc(), "memberships__joined_at", "pk").first()
+        projects = Project.objects.filter(organization=organization).order_by("pk")
+        project = projects.filter(pk=user.current_project_id).first() if user.current_project_id else None
+        user.current_organization, user.current_project = organization, project or projects.first()
+        user.save(update_fields=["current_organization", "current_project"])
