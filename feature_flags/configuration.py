@@ -21,7 +21,7 @@ _AGGREGATION = "aggregation_group_type_index"
 
 def same_document(one: Any, other: Any) -> bool:
     """Whether two documents say the same in the same form; only the order of keys is no difference."""
-    return _canonical(one) == _canonical(other)
+    return bool(_canonical(one) == _canonical(other))
 
 
 def _canonical(document: Any) -> Any:

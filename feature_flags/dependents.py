@@ -1,6 +1,7 @@
 """Which flags depend on which, as the project stands now."""
 
 from collections.abc import Collection
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q
@@ -47,6 +48,13 @@ def active_dependents(flag: FeatureFlag) -> list[KnownFlag]:
         for other in known_flags(flag.project_id).values()
         if other.active and flag.pk in other.dependencies and other.id != flag.pk
     ]
+
+
+def dependent_flags(flag: FeatureFlag) -> list[dict[str, Any]]:
+    """id, key and name of the active flags with a condition on this one."""
+    ids = [other.id for other in active_dependents(flag)]
+    rows = FeatureFlag.objects.filter(pk__in=ids).order_by("pk").values_list("pk", "key", "name")
+    return [{"id": pk, "key": key, "name": name} for pk, key, name in rows]
 
 
 def refuse_disabling(flag: FeatureFlag) -> None:

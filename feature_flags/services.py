@@ -38,6 +38,9 @@ class FlagChanges(TypedDict, total=False):
     has_encrypted_payloads: bool
 
 
+_OMITTED: Any = object()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedUpdate:
     """An update that passed all rules. `after` holds the fields that change, and nothing when nothing does."""
@@ -52,7 +55,7 @@ def create_flag(
     project: Project,
     user: User | None,
     key: str,
-    filters: Any = None,
+    filters: Any = _OMITTED,
     name: str = "",
     active: bool = True,
     archived: bool = False,
@@ -74,11 +77,11 @@ def create_flag(
     """
     keys.check_key(key)
     keys.free_key(project=project, key=key)
-    if filters is None and not (is_remote_configuration or has_encrypted_payloads):
+    if filters is _OMITTED and not (is_remote_configuration or has_encrypted_payloads):
         stored: dict[str, Any] = {"groups": []}
     else:
         stored = configuration.new_filters(
-            {} if filters is None else filters,
+            {} if filters is _OMITTED else filters,
             key=key,
             project_id=project.pk,
             is_remote_configuration=is_remote_configuration,
