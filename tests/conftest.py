@@ -12,6 +12,8 @@ from django.db import connections
 
 from tests import live_service, session_database
 
+pytest_plugins = ["tests.cast"]
+
 _resources = pytest.StashKey[ExitStack]()
 _database_url = pytest.StashKey[str]()
 
