@@ -152,7 +152,8 @@ SPECTACULAR_SETTINGS = {
 
 # --- Static files and texts ------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = env.path("STATIC_ROOT", default=BASE_DIR / "staticfiles")()
+# Where collectstatic puts the files for a container image; unset, they are served from where they are installed.
+STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
 WHITENOISE_USE_FINDERS = True
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -169,5 +170,8 @@ LOGGING = {
         # One line a request comes from RequestLogMiddleware; Django's own repeats refusals with paths in them.
         "django.request": {"level": "ERROR"},
         "django.security": {"level": "ERROR"},
+        # These speak at every start of every command.
+        "procrastinate.blueprints": {"level": "WARNING"},
+        "procrastinate.periodic": {"level": "WARNING"},
     },
 }
