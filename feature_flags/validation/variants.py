@@ -22,6 +22,11 @@ def variant_keys(filters: Mapping[str, Any]) -> list[str]:
     return [variant["key"] for variant in variants_of(filters)]
 
 
+def sums_to_100(total: float) -> bool:
+    """Whether weights are complete. Three times 33.33 is, however binary fractions add up."""
+    return round(abs(total - 100), 6) <= WEIGHT_TOLERANCE
+
+
 def check_variants(filters: Mapping[str, Any]) -> None:
     """Raise Invalid unless keys are well formed and unique and the weights sum to 100."""
     variants = variants_of(filters)
@@ -38,7 +43,7 @@ def check_variants(filters: Mapping[str, Any]) -> None:
     if repeated:
         raise Invalid(f"Variant keys must be unique, duplicated: {', '.join(repeated)}", attr="filters")
     total = sum(variant["rollout_percentage"] for variant in variants)
-    if abs(total - 100) > WEIGHT_TOLERANCE:
+    if not sums_to_100(total):
         raise Invalid(
             f"multivariate.variants: Variant rollout percentages must sum to 100, got {total:g}.",
             code="cross_field.variant_rollout_sum_not_100",
