@@ -1,0 +1,101 @@
+"""Fields of request bodies whose documented meaning is narrower than the REST framework's."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from django.core.validators import BaseValidator
+from rest_framework import serializers
+
+from common.errors import Invalid
+
+_TRUE = frozenset({"true", "1"})
+_FALSE = frozenset({"false", "0"})
+DATETIME_FORMATS = "YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]"
+
+
+class BooleanField(serializers.BooleanField):
+    """True or false, also as `"true"`, `"false"`, `"1"`, `"0"`, 1 and 0; nothing else."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if isinstance(data, bool):
+            return data
+        if isinstance(data, int | float) and data in (0, 1):
+            return bool(data)
+        if isinstance(data, str) and data.lower() in _TRUE | _FALSE:
+            return data.lower() in _TRUE
+        self.fail("invalid", input=data)
+
+
+class NumberField(serializers.FloatField):
+    """A finite number; a boolean is none."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class AboveValidator(BaseValidator):
+    """The value must be greater than the limit itself."""
+
+    message = "Ensure this value is greater than %(limit_value)s."
+    code = "min_value"
+
+    def compare(self, a: Any, b: Any) -> bool:
+        return bool(a <= b)
+
+
+def parse_datetime(value: Any, *, attr: str) -> datetime:
+    """An instant from ISO 8601 text: seconds and zone optional, no zone is UTC, a bare date its midnight.
+
+    Raises Invalid with `attr`, code `overflow` when the instant lies outside the years 1 to 9999.
+    """
+    try:
+        parsed = datetime.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise Invalid(
+            f"Datetime has wrong format. Use one of these formats instead: {DATETIME_FORMATS}.", attr=attr
+        ) from error
+    if parsed.tzinfo is None:
+        return parsed.replace(tzinfo=UTC)
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError as error:
+        raise Invalid("Datetime value out of range.", code="overflow", attr=attr) from error
+
+
+def format_datetime(value: datetime) -> str:
+    """The instant in UTC, `2021-12-01T10:23:00Z`, microseconds only when they are not zero."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class DateTimeField(serializers.DateTimeField):
+    """`parse_datetime` and `format_datetime` as a field."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            return parse_datetime(value, attr=self.field_name or "")
+        except Invalid as error:
+            raise serializers.ValidationError(error.detail, code=error.code) from error
+
+    def to_representation(self, value: Any) -> Any:
+        return format_datetime(value) if isinstance(value, datetime) else value
+
+
+class OneOf(serializers.CharField):
+    """A text out of a set known only at run time, such as the names of time zones."""
+
+    def __init__(self, *, names: Iterable[str], **options: Any) -> None:
+        super().__init__(**options)
+        self.names = names
+
+    def to_internal_value(self, data: Any) -> str:
+        text: str = super().to_internal_value(data)
+        if text not in self.names:
+            _refuse_choice(text)
+        return text
+
+
+def _refuse_choice(text: str) -> NoReturn:
+    raise serializers.ValidationError(f'"{text}" is not a valid choice.', code="invalid_choice")
