@@ -18,13 +18,11 @@ class BooleanField(serializers.BooleanField):
     """True or false, also as `"true"`, `"false"`, `"1"`, `"0"`, 1 and 0; nothing else."""
 
     def to_internal_value(self, data: Any) -> bool:
-        if isinstance(data, bool):
-            return data
-        if isinstance(data, int | float) and data in (0, 1):
+        if isinstance(data, bool | int | float) and data in (0, 1):
             return bool(data)
-        if isinstance(data, str) and data.lower() in _TRUE | _FALSE:
-            return data.lower() in _TRUE
-        self.fail("invalid", input=data)
+        if not isinstance(data, str) or data.lower() not in _TRUE | _FALSE:
+            self.fail("invalid", input=data)
+        return data.lower() in _TRUE
 
 
 class NumberField(serializers.FloatField):
