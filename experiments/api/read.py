@@ -1,6 +1,5 @@
 """The reading half of the experiments resource."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from rest_framework.decorators import action
@@ -22,7 +21,6 @@ class ReadExperiments(ProjectViewSet):
 
     queryset = Experiment.objects.filter(deleted=False)
     scope_object = "experiment"
-    action_scopes: Mapping[str, tuple[str, ...]] = {}
     action_accepts = {"list": READABLE_BY_SECRET_KEYS, "retrieve": READABLE_BY_SECRET_KEYS}
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -77,7 +77,8 @@ Row = Mapping[str, Any]
 def rows(queryset: QuerySet[Experiment]) -> QuerySet[Experiment, dict[str, Any]]:
     """`queryset` selecting, in its order, the rows that `from_rows` reads; it may still be sliced."""
     columns = _columns()
-    return queryset.annotate(**columns).values(*_PLAIN, *columns)
+    selected: QuerySet[Experiment, dict[str, Any]] = queryset.annotate(**columns).values(*_PLAIN, *columns)
+    return selected
 
 
 def from_rows(selected: Sequence[Row], *, user_access_level: str | None) -> list[dict[str, Any]]:

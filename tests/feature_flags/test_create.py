@@ -171,7 +171,7 @@ def test_create__payload_that_is_no_string__is_stored_as_its_json_text(flags: Fl
 
 
 def test_create__aggregation_of_the_flag__is_copied_into_groups_without_one(flags: Flags) -> None:
-    groups = [{"properties": []}, {"properties": [], "aggregation_group_type_index": 1}]
+    groups: list[dict[str, Any]] = [{"properties": []}, {"properties": [], "aggregation_group_type_index": 1}]
     flag = flags.made(filters={"groups": groups, "aggregation_group_type_index": 1})
     assert flag["filters"]["groups"][0] == {"properties": [], "aggregation_group_type_index": 1}
     assert flag["filters"]["aggregation_group_type_index"] == 1
@@ -181,7 +181,7 @@ def test_create__aggregation_of_the_flag__is_copied_into_groups_without_one(flag
 def test_create__groups_with_their_own_aggregation__the_flag_has_the_shared_one(
     flags: Flags, indexes: tuple[int | None, ...], shared: int | None
 ) -> None:
-    groups = [{"properties": [], "aggregation_group_type_index": index} for index in indexes]
+    groups: list[dict[str, Any]] = [{"properties": [], "aggregation_group_type_index": index} for index in indexes]
     flag = flags.made(filters={"groups": groups, "aggregation_group_type_index": 0})
     assert flag["filters"]["aggregation_group_type_index"] == shared
 

@@ -101,7 +101,10 @@ ENABLING = (
 def test_switching_off__while_active_flags_depend_on_it__is_refused(flags: Flags, door: Any, detail: str) -> None:
     target = flags.made(key="target")["id"]
     dependent = flags.made(key="needs", filters=on(target))["id"]
-    act = (lambda: flags.post(f"{target}/{door}")) if isinstance(door, str) else (lambda: flags.patch(target, door))
+
+    def act() -> Any:
+        return flags.post(f"{target}/{door}") if isinstance(door, str) else flags.patch(target, door)
+
     refused(act(), detail.format(f"needs (ID: {dependent})"))
     assert flags.get(target).json()["version"] == 1
     assert flags.patch(dependent, {"active": False}).status_code == 200

@@ -162,10 +162,7 @@ def caller(flags: Flags) -> Flags:
 
 def test_edits_of_one_version_at_once__one_is_applied_the_others_conflict(committed: Flags) -> None:
     began = committed.made()
-    acts = [
-        lambda name=name: edited(caller(committed), began, name=name)  # type: ignore[misc]
-        for name in ("one", "two", "three", "four")
-    ]
+    acts = [lambda name=name: edited(caller(committed), began, name=name) for name in ("one", "two", "three", "four")]
     answers = at_once(*acts)
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
     winner = next(answer.json() for answer in answers if answer.status_code == 200)
@@ -176,7 +173,7 @@ def test_edits_of_one_version_at_once__one_is_applied_the_others_conflict(commit
 def test_edits_without_version_at_once__each_steps_the_version(committed: Flags) -> None:
     flag = committed.made()
     acts = [
-        lambda name=name: caller(committed).patch(flag["id"], {"name": name})  # type: ignore[misc]
+        lambda name=name: caller(committed).patch(flag["id"], {"name": name})
         for name in ("one", "two", "three", "four")
     ]
     assert {answer.status_code for answer in at_once(*acts)} == {200}

@@ -34,7 +34,7 @@ def test_analyse__any_sums_at_all__gives_finite_numbers_or_a_code(
     kind = data.draw(st.sampled_from(sorted(METRIC_TYPES)))
     arms = data.draw(st.lists(any_sample(kind=kind), min_size=2, max_size=4))
     answer = analyse(
-        metric_type=data.draw(st.sampled_from(METRIC_TYPES[kind])),  # type: ignore[arg-type]  # one of the four types
+        metric_type=data.draw(st.sampled_from(METRIC_TYPES[kind])),
         baseline=arms[0],
         treatments=arms[1:],
         test=test,
