@@ -1,0 +1,29 @@
+"""Funnel: the share of units that take every step after their exposure."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from experiments.metrics.base import ExperimentMetric
+from experiments.metrics.nodes import EventNode
+
+# Bounds the work of computing one metric.
+MAX_STEPS = 100
+
+
+class FunnelMetric(ExperimentMetric):
+    """The exposure is the step before the first of `series` and never listed in it."""
+
+    node_fields: ClassVar = ("series",)
+
+    metric_type: Literal["funnel"]
+    series: Annotated[list[EventNode], Field(max_length=MAX_STEPS, json_schema_extra={"minItems": 1})]
+    funnel_order_type: Literal["ordered", "unordered", "strict"] | None = None
+
+    def _refusal_of_kind(self) -> str | None:
+        if self.series:
+            return None
+        return (
+            "funnel metrics require at least one step. "
+            "The experiment exposure event is added as the initial step automatically."
+        )
