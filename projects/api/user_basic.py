@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import F
+from rest_framework import serializers
 
 from projects.models import User
 
@@ -36,3 +37,17 @@ def user_basic(user: User | None) -> dict[str, Any] | None:
 def _shape(fields: dict[str, Any]) -> dict[str, Any]:
     # Neither is kept by this service; clients of the API expect the keys.
     return {**fields, "hedgehog_config": None, "role_at_organization": None}
+
+
+class UserBasicSerializer(serializers.Serializer[Any]):
+    """Describes a user as every `created_by` shows it."""
+
+    id = serializers.IntegerField()
+    uuid = serializers.UUIDField()
+    distinct_id = serializers.CharField()
+    first_name = serializers.CharField()
+    last_name = serializers.CharField()
+    email = serializers.EmailField()
+    is_email_verified = serializers.BooleanField(allow_null=True)
+    hedgehog_config = serializers.DictField(allow_null=True, help_text="Always null.")
+    role_at_organization = serializers.CharField(allow_null=True, help_text="Always null.")
