@@ -40,7 +40,7 @@ def _shape(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 class UserBasicSerializer(serializers.Serializer[Any]):
-    """Describes a user as every `created_by` shows it."""
+    """Describes UserBasic."""
 
     id = serializers.IntegerField()
     uuid = serializers.UUIDField()
@@ -49,5 +49,5 @@ class UserBasicSerializer(serializers.Serializer[Any]):
     last_name = serializers.CharField()
     email = serializers.EmailField()
     is_email_verified = serializers.BooleanField(allow_null=True)
-    hedgehog_config = serializers.DictField(allow_null=True, help_text="Always null.")
-    role_at_organization = serializers.CharField(allow_null=True, help_text="Always null.")
+    hedgehog_config = serializers.DictField(allow_null=True)
+    role_at_organization = serializers.CharField(allow_null=True)
