@@ -1,5 +1,7 @@
 """The normal and Student t distributions as inference needs them: by tails, so that small ones keep their digits."""
 
+import math
+
 from scipy import special
 
 
@@ -31,9 +33,11 @@ def t_two_sided_p(t: float, *, degrees_of_freedom: float) -> float:
 
 
 def t_critical(tail: float, *, degrees_of_freedom: float) -> float:
-    """The t whose upper tail is `tail`; not finite where `tail` is below what doubles can answer.
+    """The t whose upper tail is `tail`; infinite where `tail` is below what doubles can answer.
 
     >>> round(t_critical(0.025, degrees_of_freedom=10.0), 6)
     2.228139
     """
-    return -float(special.stdtrit(degrees_of_freedom, tail))
+    critical = -float(special.stdtrit(degrees_of_freedom, tail))
+    # For tails near the smallest doubles scipy answers NaN or the infinity of the other side, as its version has it.
+    return math.inf if tail < 0.5 and not critical >= 0 else critical
