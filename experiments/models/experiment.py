@@ -43,7 +43,8 @@ class Experiment(models.Model):
     """
 
     project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="experiments")
-    feature_flag = models.ForeignKey("feature_flags.FeatureFlag", on_delete=models.PROTECT, related_name="experiments")
+    # RESTRICT, not PROTECT: a flag goes with its experiments when their project does.
+    feature_flag = models.ForeignKey("feature_flags.FeatureFlag", on_delete=models.RESTRICT, related_name="experiments")
     holdout = models.ForeignKey(
         "experiments.ExperimentHoldout", null=True, on_delete=models.SET_NULL, related_name="experiments"
     )
