@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activity.models import ActivityEntry
+from common.documents import same_document
 from projects.models import Project, User
 
 
@@ -25,8 +26,7 @@ def changes_between(
     for field in fields:
         old = None if before is None else before[field]
         new = None if after is None else after[field]
-        # 1 and True, 1 and 1.0 are different documents though equal in Python.
-        if old == new and type(old) is type(new):
+        if same_document(old, new):
             continue
         action = "created" if old is None else "deleted" if new is None else "changed"
         changes.append({"type": scope, "action": action, "field": field, "before": old, "after": new})

@@ -75,6 +75,20 @@ def dumps(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def same_document(one: Any, other: Any) -> bool:
+    """Whether two documents say the same in the same form; only the order of keys is no difference."""
+    return bool(_canonical(one) == _canonical(other))
+
+
+def _canonical(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {key: _canonical(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [_canonical(value) for value in document]
+    # True and 1, 1 and 1.0 are equal in Python and different in JSON.
+    return type(document).__name__, document
+
+
 def fragment(text: str | None) -> orjson.Fragment | None:
     """A stored document as a part of an answer, without parsing it."""
     return None if text is None else orjson.Fragment(text)

@@ -226,12 +226,6 @@ def enter_organization(request: Request, path_id: str) -> tuple[Organization, in
     return organization, level
 
 
-def check_level(level: int | None, minimum: int) -> None:
-    """Raise Denied when the caller's level is too low."""
-    if (level or 0) < minimum:
-        raise Denied("Your organization access level is insufficient.")
-
-
 def check_recent_sign_in(request: Request) -> None:
     """Raise Denied when a session is too old for a sensitive write. Keys do not age."""
     if credential_of(request) is None and not is_recent(request._request):

@@ -28,7 +28,8 @@ def check_restrictions(
 ) -> None:
     """Raise Invalid when a key would be bound to a project or organization that its user is no member of."""
     if scoped_teams:
-        reachable = Project.objects.filter(pk__in=scoped_teams, organization__memberships__user=user).count()
+        possible = [project_id for project_id in scoped_teams if 0 < project_id < 2**63]  # what the column can hold
+        reachable = Project.objects.filter(pk__in=possible, organization__memberships__user=user).count()
         if reachable != len(set(scoped_teams)):
             raise Invalid("You must be a member of all teams that you are scoping the key to.", attr="scoped_teams")
     if scoped_organizations:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils.crypto import get_random_string
 from django.utils.text import slugify
 
+from common.documents import same_document
 from common.errors import Invalid
 from projects.changes import tell
 from projects.keys import hash_key, mask_key, new_secret_key
@@ -20,9 +22,11 @@ __all__ = [
     "create_personal_api_key",
     "create_project",
     "create_user",
+    "delete_organization",
     "delete_project",
     "join_organization",
     "settle_current",
+    "update_organization",
     "update_project",
     "update_user",
 ]
@@ -36,6 +40,24 @@ def create_organization(*, name: str) -> Organization:
     if Organization.objects.filter(slug=slug).exists():
         slug = f"{slug}-{get_random_string(8).lower()}"
     return Organization.objects.create(name=name, slug=slug)
+
+
+@transaction.atomic
+def update_organization(*, organization: Organization, changes: Mapping[str, Any]) -> Organization:
+    """Write changed settings, by field. The slug stays: addresses may hold it."""
+    locked = Organization.objects.select_for_update(of=("self",)).get(pk=organization.pk)
+    for field, value in changes.items():
+        setattr(locked, field, value)
+    locked.save(update_fields=[*changes, "updated_at"])
+    return locked
+
+
+@transaction.atomic
+def delete_organization(*, organization: Organization) -> None:
+    """Delete an organization with its projects and everything inside; its members stay users."""
+    members = list(User.objects.filter(memberships__organization=organization).values_list("pk", flat=True))
+    organization.delete()
+    settle_current(User.objects.filter(pk__in=members))
 
 
 @transaction.atomic
@@ -97,11 +119,12 @@ def update_project(*, project: Project, user: User | None, changes: Mapping[str,
     """Write changed settings; equal values change and record nothing. `changes` are validated values by field."""
     locked = Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
     before = snapshot(locked)
-    for field, value in changes.items():
-        setattr(locked, field, value)
-    if snapshot(locked) == before:
+    changed = [field for field, value in changes.items() if not same_document(getattr(locked, field), value)]
+    if not changed:
         return locked
-    locked.save(update_fields=[*changes, "updated_at"])
+    for field in changed:
+        setattr(locked, field, changes[field])
+    locked.save(update_fields=[*changed, "updated_at"])
     tell(
         project=locked,
         user=user,
@@ -120,6 +143,23 @@ def delete_project(*, project: Project) -> None:
     affected = list(User.objects.filter(current_project=project))
     project.delete()
     settle_current(User.objects.filter(pk__in=[user.pk for user in affected]))
+
+
+def project_to_enter(*, user: User, project_id: int, attr: str) -> Project:
+    """The project with this id in an organization of the user. Raises Invalid, code `does_not_exist`, without one."""
+    found = Project.objects.filter(organization__memberships__user=user)
+    project = found.filter(pk=project_id).first()
+    if project is None:
+        raise Invalid(f'Invalid pk "{project_id}" - object does not exist.', code="does_not_exist", attr=attr)
+    return project
+
+
+def organization_to_enter(*, user: User, organization_id: UUID, attr: str) -> Organization:
+    """The organization with this id that the user is a member of. Raises Invalid as `project_to_enter` does."""
+    organization = Organization.objects.filter(pk=organization_id, memberships__user=user).first()
+    if organization is None:
+        raise Invalid(f'Invalid pk "{organization_id}" - object does not exist.', code="does_not_exist", attr=attr)
+    return organization
 
 
 @transaction.atomic

@@ -1,5 +1,6 @@
 """Fields of request bodies whose documented meaning is narrower than the REST framework's."""
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -31,7 +32,10 @@ class NumberField(serializers.FloatField):
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, bool):
             self.fail("invalid")
-        return super().to_internal_value(data)
+        number: float = super().to_internal_value(data)
+        if not math.isfinite(number):  # the texts "nan" and "inf"
+            self.fail("invalid")
+        return number
 
 
 class AboveValidator(BaseValidator):

@@ -7,6 +7,7 @@ from django.db.models import Model, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from common.api.metadata import AddressMetadata
@@ -15,6 +16,7 @@ from common.errors import Missing
 from projects import access
 from projects.access import Accepts
 from projects.api.throttling import RestThrottle
+from projects.levels import check_level
 from projects.models import Organization, Project, User
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -40,6 +42,7 @@ class ScopedViewSet(GenericViewSet[Any]):
     level: int | None = None
     throttle_classes = (RestThrottle,)
     metadata_class = AddressMetadata
+    # PUT is offered nowhere.
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
     def required_scopes(self) -> Sequence[str]:
@@ -57,9 +60,13 @@ class ScopedViewSet(GenericViewSet[Any]):
         access.check_scope(request, self.required_scopes())
         self.enter(request)
         if self.write_level is not None and request.method not in SAFE_METHODS:
-            access.check_level(self.level, self.write_level)
+            self.check_write_level(self.write_level)
         if self.action in self.sensitive_actions:
             access.check_recent_sign_in(request)
+
+    def check_write_level(self, minimum: int) -> None:
+        """Raise Denied when the caller's level is too low for the present write."""
+        check_level(self.level, minimum)
 
     @property
     def project_in_path(self) -> str:
@@ -98,6 +105,13 @@ class ScopedViewSet(GenericViewSet[Any]):
         if unreadable is not None:
             raise unreadable
         return mapping_of(self.request.data)
+
+    def read_body(self, serializer_class: type[Serializer[Any]], *, partial: bool = False) -> dict[str, Any]:
+        """The request's body as the serializer validates it; raises the refusal of its first wrong field."""
+        serializer = serializer_class(data=self.check_body(), partial=partial)
+        serializer.is_valid(raise_exception=True)
+        fields: dict[str, Any] = serializer.validated_data
+        return fields
 
 
 class ProjectViewSet(ScopedViewSet):
@@ -145,9 +159,9 @@ class OrganizationViewSet(ScopedViewSet):
     def get_queryset(self) -> QuerySet[Any]:
         return super().get_queryset().filter(organization=self.organization)
 
-    def get_object(self) -> Model:
+    def get_object(self) -> Any:
         key = access.parse_uuid(self.kwargs[self.lookup_url_kwarg or self.lookup_field])
-        found: Model | None = None if key is None else self.get_queryset().filter(pk=key).first()
+        found = None if key is None else self.get_queryset().filter(pk=key).first()
         if found is None:
             raise Missing
         return found

@@ -1,0 +1,65 @@
+"""Members of an organization: levels given and taken. An organization that has an owner keeps one."""
+
+from django.db import transaction
+
+from common.errors import Invalid, Missing
+from projects.levels import check_level
+from projects.models import Level, Organization, OrganizationMembership, User
+from projects.services import settle_current
+
+
+@transaction.atomic
+def change_level(*, membership: OrganizationMembership, level: int, actor_level: int | None) -> OrganizationMembership:
+    """Give a member another level. `actor_level` is that of who asks; None is not limited (the admin site).
+
+    Raises Denied when the member's level or the new one is above the actor's, Invalid for the last owner, Missing
+    when the membership ended meanwhile.
+    """
+    locked = _lock(membership)
+    if actor_level is not None:
+        check_level(actor_level, max(locked.level, level))
+    if locked.level == Level.OWNER and level != Level.OWNER:
+        _check_other_owner(locked)
+    if locked.level != level:
+        locked.level = level
+        locked.save(update_fields=["level", "updated_at"])
+    return locked
+
+
+@transaction.atomic
+def remove_member(*, membership: OrganizationMembership, actor: User | None, actor_level: int | None) -> None:
+    """End a membership, and with it the places in roles; who leaves works in another of their organizations from now.
+
+    Anyone may leave; others are removed as `change_level` says.
+    """
+    locked = _lock(membership)
+    if actor_level is not None and locked.user != actor:
+        check_level(actor_level, locked.level)
+    if locked.level == Level.OWNER:
+        _check_other_owner(locked)
+    user = locked.user
+    locked.delete()
+    settle_current([user])
+
+
+@transaction.atomic
+def delete_user(*, user: User) -> None:
+    """Delete a user, who is removed from every organization first. Raises Invalid for the last owner of one."""
+    for membership in user.memberships.order_by("pk"):
+        remove_member(membership=membership, actor=None, actor_level=None)
+    user.delete()
+
+
+def _lock(membership: OrganizationMembership) -> OrganizationMembership:
+    # The organization's row stands for the set of its members: two owners who leave at once do so one by one.
+    Organization.objects.select_for_update(of=("self",)).get(pk=membership.organization_id)
+    locked = OrganizationMembership.objects.select_related("user").filter(pk=membership.pk).first()
+    if locked is None:
+        raise Missing
+    return locked
+
+
+def _check_other_owner(membership: OrganizationMembership) -> None:
+    others = OrganizationMembership.objects.filter(organization_id=membership.organization_id, level=Level.OWNER)
+    if not others.exclude(pk=membership.pk).exists():
+        raise Invalid("An organization must keep at least one owner.")
