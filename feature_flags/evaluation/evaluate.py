@@ -1,0 +1,188 @@
+"""Evaluating flags for a subject. Never raises, whatever was stored; the order of the steps is that of the text."""
+
+from collections.abc import Collection, Mapping
+
+from common.matching import MISSING
+from feature_flags.evaluation import outcomes
+from feature_flags.evaluation.bucketing import MAX_ID_LENGTH, in_rollout, pick, share
+from feature_flags.evaluation.conditions import (
+    CohortCondition,
+    CohortNode,
+    CohortTree,
+    Condition,
+    FlagCondition,
+    GroupCondition,
+    MetadataCondition,
+    Negated,
+    PersonCondition,
+)
+from feature_flags.evaluation.definitions import ENROLLMENT_KEY, ConditionSet, Flag
+from feature_flags.evaluation.outcomes import Evaluation
+from feature_flags.evaluation.project import Cohort, Definitions
+from feature_flags.evaluation.subject import Subject
+
+_NO_GROUPS = Evaluation(False, outcomes.NO_CONDITION_MATCH)
+# The reason that outranks the others is given when nothing matches.
+_RANKS: Mapping[str, int] = {
+    outcomes.NO_GROUP_TYPE: 1,
+    outcomes.NO_CONDITION_MATCH: 2,
+    outcomes.OUT_OF_ROLLOUT_BOUND: 3,
+}
+
+
+class Evaluator:
+    """Evaluates flags of one project for one subject, each flag and each cohort at most once."""
+
+    __slots__ = ("_definitions", "_members", "_results", "_subject")
+
+    def __init__(self, definitions: Definitions, subject: Subject) -> None:
+        self._definitions = definitions
+        self._subject = subject
+        self._results: dict[int, Evaluation] = {}
+        self._members: dict[int, bool] = {}
+
+    def all(self, flags: Collection[Flag] | None = None) -> dict[int, Evaluation]:
+        """The answers of the active flags among `flags` (default: of all) by id, and of the flags they ask."""
+        if flags is None:
+            chosen: Collection[Flag] = self._definitions.flags
+        elif any(self._definitions.dependencies[flag.id] for flag in flags):
+            chosen = self._definitions.with_dependencies([flag.id for flag in flags])
+        else:
+            chosen = flags
+        results = self._results
+        for flag in chosen:
+            if flag.active and flag.id not in results:
+                results[flag.id] = flag.verdict or self._evaluate(flag)
+        return results
+
+    def one(self, flag: Flag) -> Evaluation | None:
+        """The answer of one flag; None when it is inactive."""
+        return self.all([flag]).get(flag.id)
+
+    # --- one flag --------------------------------------------------------------------------------------------------
+
+    def _evaluate(self, flag: Flag) -> Evaluation:
+        rules = flag.rules
+        if rules.asks_enrollment:
+            enrolled = self._subject.person.get(ENROLLMENT_KEY + flag.key, MISSING)
+            if enrolled is not MISSING:
+                return Evaluation(
+                    enrolled is True or enrolled == "true", outcomes.SUPER_CONDITION_VALUE, condition_index=0
+                )
+        if rules.holdout is not None and self._is_held_out(flag):
+            return Evaluation(True, outcomes.HOLDOUT_CONDITION_VALUE, rules.holdout.variant)
+        best, best_rank, lacked_group = _NO_GROUPS, 0, False
+        for index, conditions in enumerate(rules.sets):
+            answer = self.judge(flag, index, conditions)
+            if answer.enabled:
+                return answer
+            rank = _RANKS[answer.reason]
+            if rank == 1:
+                lacked_group = True
+            if rank >= best_rank:
+                best, best_rank = answer, rank
+            if rank == 3 and rules.early_exit and self.bucketing_id(flag, conditions.aggregation) is not None:
+                break
+        if lacked_group and best_rank == 2:
+            return best._replace(lacked_group=True)
+        return best
+
+    def judge(self, flag: Flag, index: int, conditions: ConditionSet) -> Evaluation:
+        """What one group of conditions comes to, taken alone."""
+        aggregation = conditions.aggregation
+        identifier = self.bucketing_id(flag, aggregation)
+        if identifier is None:
+            reason = outcomes.OUT_OF_ROLLOUT_BOUND if aggregation is None else outcomes.NO_GROUP_TYPE
+            return Evaluation(False, reason, None, index)
+        for condition in conditions.conditions:
+            if not self.holds(condition, aggregation):
+                return Evaluation(False, outcomes.NO_CONDITION_MATCH, None, index)
+        fraction = conditions.fraction
+        # An empty id stands at the beginning of every rollout.
+        if fraction is not None and identifier and not in_rollout(f"{flag.key}.{identifier}", fraction):
+            return Evaluation(False, outcomes.OUT_OF_ROLLOUT_BOUND, None, index)
+        return Evaluation(True, outcomes.CONDITION_MATCH, _variant(flag, conditions, identifier), index)
+
+    def _is_held_out(self, flag: Flag) -> bool:
+        identifier = self.bucketing_id(flag, flag.rules.aggregation)
+        if identifier is None or flag.rules.holdout is None:
+            return False
+        fraction = flag.rules.holdout.fraction
+        return fraction is None or in_rollout(f"holdout-{identifier}", fraction)
+
+    def bucketing_id(self, flag: Flag, aggregation: int | None) -> str | None:
+        """What is hashed: the key of the group, the device, or the person as the flag knows them. None without one."""
+        subject = self._subject
+        if aggregation is not None:
+            name = self._definitions.group_types.get(aggregation)
+            identifier = None if name is None else subject.groups.get(name)
+        elif flag.by_device:
+            identifier = subject.device_id
+        elif flag.continuity:
+            identifier = subject.overrides.get(flag.id) or subject.anonymous_id or subject.distinct_id
+        else:
+            identifier = subject.distinct_id
+        return None if identifier is None else identifier[:MAX_ID_LENGTH]
+
+    # --- one condition ---------------------------------------------------------------------------------------------
+
+    def holds(self, condition: Condition, aggregation: int | None) -> bool:
+        """Whether a condition of a flag holds; `aggregation` is that of its group."""
+        if isinstance(condition, PersonCondition):
+            return condition.matcher.matches(condition.read(self._subject.person), self._subject.moment)
+        if isinstance(condition, CohortCondition):
+            return self.is_member(condition.cohort_id) is condition.wanted
+        if isinstance(condition, GroupCondition):
+            index = aggregation if condition.group_type_index is None else condition.group_type_index
+            name = None if index is None else self._definitions.group_types.get(index)
+            value = self._subject.properties_of_group(name).get(condition.key, MISSING)
+            return condition.matcher.matches(value, self._subject.moment)
+        if isinstance(condition, FlagCondition):
+            return self._answered(condition)
+        return self._metadata_holds(condition)
+
+    def _answered(self, condition: FlagCondition) -> bool:
+        result = None if condition.flag_id is None else self._results.get(condition.flag_id)
+        if isinstance(condition.wanted, bool):
+            return (result is not None and result.enabled) is condition.wanted
+        return result is not None and result.enabled and result.variant == condition.wanted
+
+    def _metadata_holds(self, condition: MetadataCondition) -> bool:
+        value = self._subject.person_metadata.get(condition.key, MISSING)
+        return condition.matcher.matches(value, self._subject.moment)
+
+    def is_member(self, cohort_id: int) -> bool:
+        """Whether the person is a member of a cohort that can be evaluated."""
+        known = self._members.get(cohort_id)
+        if known is not None:
+            return known
+        cohort = self._definitions.cohorts[cohort_id]
+        for other in (*cohort.before, cohort):
+            if other.id not in self._members:
+                self._members[other.id] = self._compute_membership(other)
+        return self._members[cohort_id]
+
+    def _compute_membership(self, cohort: Cohort) -> bool:
+        if cohort.tree is None:
+            return cohort.id in self._subject.static_cohorts
+        return self._satisfies(cohort.tree)
+
+    def _satisfies(self, node: CohortNode) -> bool:
+        if isinstance(node, CohortTree):
+            if not node.members:
+                return True
+            return (all if node.every else any)(self._satisfies(member) for member in node.members)
+        if isinstance(node, Negated):
+            return not self.holds(node.condition, None)
+        return self.holds(node, None)
+
+
+def _variant(flag: Flag, conditions: ConditionSet, identifier: str) -> str | None:
+    variants = flag.rules.variants
+    if not variants:
+        return None
+    if conditions.variant is not None and conditions.variant in variants:
+        return conditions.variant
+    position = share(f"{flag.key}.{identifier}variant") if identifier else 0.0
+    index = pick(position, flag.rules.ends)
+    return None if index is None else variants[index]
