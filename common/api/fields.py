@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NoReturn
 
 from django.core.validators import BaseValidator
 from rest_framework import serializers
 
+from common.datetimes import format_datetime, parse_datetime
 from common.errors import Invalid
 
 _TRUE = frozenset({"true", "1"})
 _FALSE = frozenset({"false", "0"})
-DATETIME_FORMATS = "YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]"
 
 
 class BooleanField(serializers.BooleanField):
@@ -46,30 +46,6 @@ class AboveValidator(BaseValidator):
 
     def compare(self, a: Any, b: Any) -> bool:
         return bool(a <= b)
-
-
-def parse_datetime(value: Any, *, attr: str) -> datetime:
-    """An instant from ISO 8601 text: seconds and zone optional, no zone is UTC, a bare date its midnight.
-
-    Raises Invalid with `attr`, code `overflow` when the instant lies outside the years 1 to 9999.
-    """
-    try:
-        parsed = datetime.fromisoformat(value)
-    except (TypeError, ValueError) as error:
-        raise Invalid(
-            f"Datetime has wrong format. Use one of these formats instead: {DATETIME_FORMATS}.", attr=attr
-        ) from error
-    if parsed.tzinfo is None:
-        return parsed.replace(tzinfo=UTC)
-    try:
-        return parsed.astimezone(UTC)
-    except OverflowError as error:
-        raise Invalid("Datetime value out of range.", code="overflow", attr=attr) from error
-
-
-def format_datetime(value: datetime) -> str:
-    """The instant in UTC, `2021-12-01T10:23:00Z`, microseconds only when they are not zero."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class DateTimeField(serializers.DateTimeField):
