@@ -83,7 +83,7 @@ def same_document(one: Any, other: Any) -> bool:
 def _canonical(document: Any) -> Any:
     if isinstance(document, dict):
         return {key: _canonical(value) for key, value in document.items()}
-    if isinstance(document, list):
+    if isinstance(document, list | tuple):
         return [_canonical(value) for value in document]
     # True and 1, 1 and 1.0 are equal in Python and different in JSON.
     return type(document).__name__, document

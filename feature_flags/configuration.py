@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cohorts.models import Cohort
+from common.documents import same_document
 from common.errors import Invalid
 from feature_flags import dependents, encryption, usage
 from feature_flags.models import FeatureFlag
@@ -17,20 +18,6 @@ from feature_flags.validation.structure import check_size
 from feature_flags.validation.variants import variant_keys, variants_of
 
 _AGGREGATION = "aggregation_group_type_index"
-
-
-def same_document(one: Any, other: Any) -> bool:
-    """Whether two documents say the same in the same form; only the order of keys is no difference."""
-    return bool(_canonical(one) == _canonical(other))
-
-
-def _canonical(document: Any) -> Any:
-    if isinstance(document, dict):
-        return {key: _canonical(value) for key, value in document.items()}
-    if isinstance(document, list):
-        return [_canonical(value) for value in document]
-    # True and 1, 1 and 1.0 are equal in Python and different in JSON.
-    return type(document).__name__, document
 
 
 def new_filters(

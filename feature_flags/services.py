@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 from django.db import IntegrityError, transaction
 
 from activity.recorder import Trigger
+from common.documents import same_document
 from common.errors import Invalid, Missing
 from feature_flags import configuration, history, keys, state, usage, versions
 from feature_flags.models import BucketingIdentifier, EvaluationRuntime, FeatureFlag
@@ -210,9 +211,7 @@ def plan_update(*, flag: FeatureFlag, changes: FlagChanges, replace_filters: boo
     state.check_change(flag, after)
     return PlannedUpdate(
         flag=flag,
-        after={
-            name: value for name, value in after.items() if not configuration.same_document(value, getattr(flag, name))
-        },
+        after={name: value for name, value in after.items() if not same_document(value, getattr(flag, name))},
     )
 
 
