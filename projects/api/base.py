@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.db.models import Model, QuerySet
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -98,6 +98,16 @@ class ScopedViewSet(GenericViewSet[Any]):
         if not isinstance(user, User):
             raise TypeError("A project secret key has no user; this action must not accept one.")
         return user
+
+    def peek_body(self) -> Mapping[str, Any]:
+        """The body for what has to be known before the look-up; an unreadable one is empty here, and refused later."""
+        raw: Any = self.request._request
+        if getattr(raw, "unreadable_body", None) is None:
+            try:
+                return mapping_of(self.request.data)
+            except APIException as error:
+                raw.unreadable_body = error  # Read a second time it would be empty, without a word.
+        return {}
 
     def check_body(self) -> dict[str, Any]:
         """The request's body, a mapping; raises the refusal of an unreadable one. Call it after `get_object()`."""
