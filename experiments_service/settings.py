@@ -12,6 +12,7 @@ env = environ.Env()
 DEBUG = False  # Never on: errors are logged, not shown.
 # Without SECRET_KEY a throw-away key serves tools and tests; sessions and encrypted payloads need a lasting one.
 SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.token_urlsafe(50)
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # Behind a TLS-terminating proxy set this to true; absolute links then use https.

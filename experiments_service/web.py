@@ -56,6 +56,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=int(os.environ.get("WEB_WORKERS", "1")))
     options = parser.parse_args()
+    if not os.environ.get("SECRET_KEY"):
+        parser.error("SECRET_KEY is not set. Every process of the service needs the same lasting one.")
     lifeline.end_with_starter()
     run(host=options.host, port=options.port, workers=options.workers)
 
