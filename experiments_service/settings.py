@@ -153,8 +153,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- Static files and texts ------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
-# Where collectstatic puts the files for a container image; unset, they are served from where they are installed.
-STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
+# Served from where they are installed; there is nothing to collect.
 WHITENOISE_USE_FINDERS = True
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -26,9 +27,17 @@ class Asked(BaseException):
     """Somebody asked us to end, with Ctrl-C or SIGTERM. Like KeyboardInterrupt, no ordinary handler catches it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A Python program: the arguments of the interpreter, and the environment."""
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+
+
 @contextmanager
-def running(commands: Mapping[str, Sequence[str]], *, directory: Path) -> Iterator[Callable[[], None]]:
-    """Run Python programs, by name, side by side in `directory`.
+def running(programs: Mapping[str, Program], *, directory: Path) -> Iterator[Callable[[], None]]:
+    """Run programs, by name, side by side in `directory`.
 
     Yields a check that raises Ended when one of them has ended. Afterwards all are stopped, in the given order.
     They also end when this process is killed.
@@ -36,11 +45,11 @@ def running(commands: Mapping[str, Sequence[str]], *, directory: Path) -> Iterat
     children: dict[str, subprocess.Popen[bytes]] = {}
     reading_end, writing_end = os.pipe()
     try:
-        for name, arguments in commands.items():
+        for name, program in programs.items():
             children[name] = subprocess.Popen(
-                [sys.executable, *arguments],
+                [sys.executable, *program.arguments],
                 cwd=directory,
-                env={**os.environ, lifeline.VARIABLE: str(reading_end)},
+                env={**program.environment, lifeline.VARIABLE: str(reading_end)},
                 pass_fds=[reading_end],
                 stdin=subprocess.DEVNULL,
                 # Ctrl-C in the terminal reaches this process only, which then stops the others one after the other.

@@ -35,8 +35,8 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests of the running service go to one worker, so that it is started once."""
     for item in items:
-        if "live_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("live_server"))
+        if "service" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("service"))
 
 
 def _session_database_url(config: pytest.Config) -> str:
@@ -53,19 +53,23 @@ def _session_database_url(config: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(
-    pytestconfig: pytest.Config, django_db_modify_db_settings_parallel_suffix: None
-) -> None:
-    """Called by pytest-django before it makes the test database; tests without a database start no server."""
-    connections.settings["default"].update(environ.Env.db_url_config(_session_database_url(pytestconfig)))
+def database_url(pytestconfig: pytest.Config) -> str:
+    """Where the PostgreSQL of the session is; for tests that need a database of their own on it."""
+    return _session_database_url(pytestconfig)
 
 
 @pytest.fixture(scope="session")
-def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live_service.LiveService]:
+def django_db_modify_db_settings(database_url: str, django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Called by pytest-django before it makes the test database; tests without a database start no server."""
+    connections.settings["default"].update(environ.Env.db_url_config(database_url))
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live_service.LiveService]:
     """The real service: `manage.py serve` as its own process, with its own data directory and PostgreSQL.
 
     One for all tests of a session: tests that use it make their own projects and objects.
     """
     data_dir: Path = tmp_path_factory.mktemp("live") / "data"
-    with live_service.running(data_dir) as service:
-        yield service
+    with live_service.running(data_dir) as started:
+        yield started

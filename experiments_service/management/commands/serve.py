@@ -58,8 +58,12 @@ class Command(BaseCommand):
             os.environ.setdefault("ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{_name_in_urls(host)}")
         connection.close()
         web = ["-m", "experiments_service.web", "--host", host, "--port", str(port), "--workers", str(workers)]
-        worker = ["manage.py", "worker"]
-        with supervision.running({"web server": web, "worker": worker}, directory=settings.BASE_DIR) as check_children:
+        worker = ["manage.py", "worker", "--data-dir", str(data_dir)]
+        programs = {
+            "web server": supervision.Program(web, os.environ),
+            "worker": supervision.Program(worker, _environment_of_worker()),
+        }
+        with supervision.running(programs, directory=settings.BASE_DIR) as check_children:
             _wait_until_ready(base_url, check=check_children)
             self._greet(base_url=base_url, credentials=credentials, path=data_dir / first_start.FILE_NAME)
             supervision.watch(check_children, _check_database)
@@ -141,6 +145,15 @@ def _credentials(path: Path, *, base_url: str) -> dict[str, Any] | None:
         credentials["base_url"] = base_url
         first_start.write(credentials, path=path)
     return credentials
+
+
+def _environment_of_worker() -> dict[str, str]:
+    """Without the address of the embedded server: a worker that finds it itself is one of its users.
+
+    When this process is killed, the worker is the last one to leave and stops the server.
+    """
+    embedded = embedded_mode.server is not None
+    return {name: value for name, value in os.environ.items() if not (embedded and name == "DATABASE_URL")}
 
 
 def _wait_until_ready(base_url: str, *, check: Callable[[], None]) -> None:
