@@ -173,8 +173,11 @@ PropertyFilter = Annotated[
     ),
 ]
 
+# Bounds the work of matching one event.
+MAX_FILTERS = 1000
+
 # Told of the first bad filter only: a request of many megabytes may hold millions of them.
-PropertyFilters = Annotated[list[PropertyFilter], Field(fail_fast=True)]
+PropertyFilters = Annotated[list[PropertyFilter], Field(fail_fast=True, max_length=MAX_FILTERS)]
 
 
 def listed_form(filters: Any) -> Any:

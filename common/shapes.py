@@ -6,16 +6,27 @@ Values are taken as JSON has them: `"5"` is no number, `true` is no integer, an 
 from collections.abc import Iterable
 from typing import Any, TypedDict
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 MAX_SHOWN = 15
 _MAX_NAME = 80
+_MAX_FIELDS = 1000
+_LIMIT = {"limit": _MAX_FIELDS}
 
 
 class Shape(BaseModel):
     """A frozen value with named fields. Its fields are called as they are called on the wire."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_fields(cls, value: Any) -> Any:
+        """A request of many megabytes may hold a million unknown fields; they are not worth a problem each."""
+        if isinstance(value, dict) and len(value) > _MAX_FIELDS:
+            raise PydanticCustomError("too_many_fields", "Input should have no more than {limit} fields", _LIMIT)
+        return value
 
 
 class Problem(TypedDict):

@@ -42,7 +42,7 @@ class EventsNode(_Node):
     kind: Literal["EventsNode"]
     event: str | None = None
     limit: int | None = None
-    orderBy: list[str] | None = None
+    orderBy: Annotated[list[str], Field(fail_fast=True)] | None = None
 
 
 class ActionsNode(_Node):

@@ -283,6 +283,7 @@ SCHEMA = [
     (mean(event(properties=[{"key": "a", "type": "planet"}])), "type"),
     (mean(event(properties=[{"key": "a", "type": ["event"]}])), "type"),
     (mean(event(properties=[None])), "properties"),
+    (mean(event(properties=[{}] * 1001)), "properties"),
     (mean(event(properties=[{"key": "a", "value": {"b": 1}}])), "value"),
     (mean(event(properties=[{"key": "a", "value": [[1]]}])), "value"),
     (mean(event(properties=[{"key": "a", "operator": "like"}])), "operator"),
@@ -370,6 +371,12 @@ def test_parse__fifteen_mistakes__are_all_told() -> None:
 
 def test_parse__unknown_field_of_a_huge_name__is_cut() -> None:
     assert len(refusal_of_one(mean(**{"x" * 10_000: 1}))) < 300
+
+
+def test_parse__a_thousand_fields__are_told_in_one_mistake() -> None:
+    text = refusal_of_one(mean(**{f"field{number}": 1 for number in range(1000)}))
+
+    assert text == ("[{'loc': (), 'type': 'too_many_fields', 'msg': 'Input should have no more than 1000 fields'}].")
 
 
 def test_parse__two_bad_metrics__tells_of_the_first() -> None:
