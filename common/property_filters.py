@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
 from common.shapes import Shape
 
@@ -60,9 +61,10 @@ def _plain_or_list(value: Any) -> Any:
     raise PydanticCustomError("filter_value", "Input should be a string, number, boolean, null or a list of these")
 
 
-FilterValue = Annotated[
-    str | int | float | bool | list[str | int | float | bool | None] | None, BeforeValidator(_plain_or_list)
-]
+FilterValue = TypeAliasType(
+    "FilterValue",
+    Annotated[str | int | float | bool | list[str | int | float | bool | None] | None, BeforeValidator(_plain_or_list)],
+)
 
 
 class _Filter(Shape):
@@ -157,21 +159,25 @@ def _tag(value: Any) -> str | None:
     return _TAGS.get(named) if isinstance(named, str) else None
 
 
-PropertyFilter = Annotated[
-    Annotated[EmptyFilter, Tag("empty")]
-    | Annotated[EventFilter, Tag("event")]
-    | Annotated[PlainFilter, Tag("plain")]
-    | Annotated[ElementFilter, Tag("element")]
-    | Annotated[GroupFilter, Tag("group")]
-    | Annotated[CohortFilter, Tag("cohort")]
-    | Annotated[FlagFilter, Tag("flag")]
-    | Annotated[HogQLFilter, Tag("hogql")],
-    Discriminator(
-        _tag,
-        custom_error_type="filter_type",
-        custom_error_message="Input should be an object, its 'type' absent or one of " + ", ".join(map(repr, _TAGS)),
-    ),
-]
+PropertyFilter = TypeAliasType(
+    "PropertyFilter",
+    Annotated[
+        Annotated[EmptyFilter, Tag("empty")]
+        | Annotated[EventFilter, Tag("event")]
+        | Annotated[PlainFilter, Tag("plain")]
+        | Annotated[ElementFilter, Tag("element")]
+        | Annotated[GroupFilter, Tag("group")]
+        | Annotated[CohortFilter, Tag("cohort")]
+        | Annotated[FlagFilter, Tag("flag")]
+        | Annotated[HogQLFilter, Tag("hogql")],
+        Discriminator(
+            _tag,
+            custom_error_type="filter_type",
+            custom_error_message="Input should be an object, its 'type' absent or one of "
+            + ", ".join(map(repr, _TAGS)),
+        ),
+    ],
+)
 
 # Bounds the work of matching one event.
 MAX_FILTERS = 1000

@@ -147,8 +147,24 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
-    "SCHEMA_PATH_PREFIX": r"/api/(projects|organizations)/\{[a-z_]+\}",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    # Words for maintainers are not words for callers.
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,
+    "POSTPROCESSING_HOOKS": ["common.api.openapi_components.finish"],
+    # The names of enums that several components share; one of a single component is called after it.
+    "ENUM_NAME_OVERRIDES": {
+        "BucketingIdentifierEnum": "feature_flags.models.BucketingIdentifier",
+        "ConclusionEnum": "experiments.models.Conclusion",
+        "DifferenceTypeEnum": ["RELATIVE", "ABSOLUTE"],
+        "EvaluationRuntimeEnum": "feature_flags.models.EvaluationRuntime",
+        "ExperimentStatusEnum": ["draft", "running", "paused", "stopped"],
+        "ExperimentTypeEnum": "experiments.models.ExperimentType",
+        "MetricGoalEnum": ["increase", "decrease"],
+        "MetricMathEnum": "experiments.metrics.nodes.NodeMath",
+        "PropertyOperatorEnum": "common.property_filters.Operator",
+        "StatsMethodEnum": ["bayesian", "frequentist"],
+        "WindowUnitEnum": "experiments.metrics.base.WindowUnit",
+    },
 }
 
 # --- Static files and texts ------------------------------------------------------------------------------------

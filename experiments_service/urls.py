@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from common.api import errors
+from common.api.document import DocumentView, RedocView, SwaggerView
 from experiments_service import health
 
 handler500 = "common.api.errors.server_error"
@@ -14,9 +14,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("_readyz", health.readyz),
     path("", include("projects.urls")),
     path("admin/", admin.site.urls),
-    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
-    re_path(r"^api/schema/swagger-ui/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="swagger-ui"),
-    re_path(r"^api/schema/redoc/?$", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    re_path(r"^api/schema/?$", DocumentView.as_view(), name="schema"),
+    re_path(r"^api/schema/swagger-ui/?$", SwaggerView.as_view(url_name="schema"), name="swagger-ui"),
+    re_path(r"^api/schema/redoc/?$", RedocView.as_view(url_name="schema"), name="redoc"),
     path("api/", include("projects.api.urls")),
     path("api/", include("activity.api.urls")),
     path("api/", include("feature_flags.api.urls")),

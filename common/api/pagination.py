@@ -23,6 +23,30 @@ class Pages(LimitOffsetPagination):
             }
         )
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return [
+            _query_number("limit", "How many to show at most.", minimum=1, maximum=1000, default=100),
+            _query_number("offset", "How many to leave out before.", minimum=0, default=0),
+        ]
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        link = {"type": "string", "format": "uri", "nullable": True}
+        return {
+            "type": "object",
+            "required": ["count", "next", "previous", "results"],
+            "properties": {
+                "count": {"type": "integer", "description": "How many there are in all."},
+                "next": {**link, "description": "The address of the next page."},
+                "previous": {**link, "description": "The address of the page before."},
+                "results": schema,
+            },
+        }
+
     def get_offset(self, request: Request) -> int:
         # Beyond any table, and still a number PostgreSQL takes.
         return min(super().get_offset(request), 2**62)
+
+
+def _query_number(name: str, description: str, **bounds: int) -> dict[str, Any]:
+    schema = {"type": "integer", **bounds}
+    return {"in": "query", "name": name, "required": False, "description": description, "schema": schema}

@@ -3,13 +3,9 @@
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
+from common.api.openapi_parameters import order_by
 from experiments.api.filters import ORDERS, STATUSES
 from feature_flags.models import EvaluationRuntime
-
-
-def _both_ways(names: list[str]) -> list[str]:
-    return [*names, *(f"-{name}" for name in names)]
-
 
 LIST_PARAMETERS = [
     OpenApiParameter(
@@ -31,13 +27,7 @@ LIST_PARAMETERS = [
         description="Experiments with a metric, inline or saved, on the event of this name, also through an action.",
     ),
     OpenApiParameter("folder", OpenApiTypes.STR, description="Experiments whose folder starts with this text."),
-    OpenApiParameter(
-        "order",
-        OpenApiTypes.STR,
-        enum=_both_ways(list(ORDERS)),
-        default="-created_at",
-        description="A leading `-` reverses the order.",
-    ),
+    order_by(ORDERS, default="-created_at"),
 ]
 
 ELIGIBLE_FLAGS_PARAMETERS = [
@@ -64,13 +54,7 @@ ELIGIBLE_FLAGS_PARAMETERS = [
     OpenApiParameter(
         "has_evaluation_tags", OpenApiTypes.BOOL, description="Another name of `has_evaluation_contexts`."
     ),
-    OpenApiParameter(
-        "order",
-        OpenApiTypes.STR,
-        enum=_both_ways(["created_at", "key", "name"]),
-        default="-created_at",
-        description="A leading `-` reverses the order.",
-    ),
+    order_by(["created_at", "key", "name"], default="-created_at"),
 ]
 
 FLAG_IMPLEMENTATION_PARAMETERS = [

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from feature_flags import dependents, services
 from feature_flags.api import representation
 from feature_flags.api.filters import filtered
+from feature_flags.api.list_parameters import LIST_PARAMETERS
 from feature_flags.api.serializers import (
     FeatureFlagSerializer,
     FlagCreateSerializer,
@@ -34,6 +35,16 @@ class FeatureFlagViewSet(DeleteByPatch, ProjectViewSet):
     scope_object = "feature_flag"
     lookup_value_regex = "[^/]+"
     action_scopes: ClassVar[Mapping[str, tuple[str, ...]]] = {"bulk_keys": ("feature_flag:read",)}
+    action_refusals = {"partial_update": (409,)}
+    summaries = {
+        "enable": "Switch a feature flag on",
+        "disable": "Switch a feature flag off",
+        "archive": "Archive a feature flag and switch it off",
+        "unarchive": "Take a feature flag out of the archive; it stays switched off",
+        "dependent_flags": "List the active feature flags with a condition on this one",
+        "status": "Tell whether a feature flag is in use",
+        "bulk_keys": "Find the keys of feature flags by their ids",
+    }
 
     @property
     def _reads_in_clear(self) -> bool:
@@ -48,6 +59,7 @@ class FeatureFlagViewSet(DeleteByPatch, ProjectViewSet):
         )
         return Response(answer, status=status)
 
+    @extend_schema(parameters=LIST_PARAMETERS)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         selected = representation.rows(filtered(self.get_queryset(), request.query_params))
         page = self.paginate_queryset(selected) or []
@@ -119,7 +131,9 @@ class FeatureFlagViewSet(DeleteByPatch, ProjectViewSet):
     def status(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response(representation.status_of(representation.row_of(project=self.project, flag_id=self.object_id)))
 
-    @extend_schema(request=FlagKeysRequestSerializer, responses=FlagKeysSerializer)
+    @extend_schema(
+        operation_id="feature_flags_bulk_keys_retrieve", request=FlagKeysRequestSerializer, responses=FlagKeysSerializer
+    )
     @action(detail=False, methods=["post"])
     def bulk_keys(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         serializer = FlagKeysRequestSerializer(data=self.check_body())

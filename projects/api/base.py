@@ -18,6 +18,7 @@ from projects.access import Accepts
 from projects.api.throttling import RestThrottle
 from projects.levels import check_level
 from projects.models import Organization, Project, User
+from projects.scopes import SECRET_KEY_SCOPES
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -37,6 +38,10 @@ class ScopedViewSet(GenericViewSet[Any]):
     action_accepts: ClassVar[Mapping[str, Sequence[Accepts]]] = {}
     # The lowest membership level that may write; None where every member may.
     write_level: ClassVar[int | None] = None
+    # For the OpenAPI document: what each action does, in a few words to its callers, where no `@extend_schema` says so;
+    # and the error statuses that only this action has.
+    summaries: ClassVar[Mapping[str, str]] = {}
+    action_refusals: ClassVar[Mapping[str, Sequence[int]]] = {}
     # Whether a session must be fresh to write here: keys, tokens, members, roles.
     sensitive_actions: ClassVar[Sequence[str]] = ()
     level: int | None = None
@@ -52,6 +57,17 @@ class ScopedViewSet(GenericViewSet[Any]):
             return declared
         level = "read" if self.request.method in SAFE_METHODS else "write"
         return [f"{name}:{level}" for name in (self.scope_object, *self.alternative_scope_objects)]
+
+    def security_requirements(self) -> list[dict[str, list[str]]]:
+        """The credentials of the present action as OpenAPI names them; any one of them suffices."""
+        accepted = self.action_accepts.get(self.action or "", self.accepts)
+        scopes = self.required_scopes()
+        requirements = []
+        if Accepts.PERSONAL in accepted:
+            requirements += [{"PersonalAPIKeyAuth": [scope]} for scope in scopes] or [{"PersonalAPIKeyAuth": []}]
+        if Accepts.PROJECT_SECRET in accepted:
+            requirements += [{"ProjectSecretAPIKeyAuth": [s]} for s in scopes if s in SECRET_KEY_SCOPES]
+        return requirements or [{"SessionAuth": []}]
 
     def check_permissions(self, request: Request) -> None:
         access.check_authenticated(request)
@@ -179,6 +195,8 @@ class OrganizationViewSet(ScopedViewSet):
 
 class DeleteByPatch:
     """DELETE is refused with an empty body and no look-up: rows are deleted by PATCH `{"deleted": true}`."""
+
+    deleted_by_patch = True
 
     @property
     def allowed_methods(self) -> list[str]:

@@ -1,0 +1,53 @@
+"""What clients generated from the document call: the name of each operation, and the credentials it takes."""
+
+from typing import Any
+
+import pytest
+from drf_spectacular.settings import spectacular_settings
+
+PERSONAL, SECRET, SESSION = "PersonalAPIKeyAuth", "ProjectSecretAPIKeyAuth", "SessionAuth"
+CRUD = ("list", "create", "retrieve", "partial_update", "destroy")
+
+
+def crud(resource: str, *verbs: str) -> set[str]:
+    return {f"{resource}_{verb}" for verb in verbs or CRUD}
+
+
+def acts(resource: str, verb: str, *names: str) -> set[str]:
+    return {f"{resource}_{name}_{verb}" for name in names}
+
+
+EXPECTED = (
+    crud("feature_flags")
+    | acts("feature_flags", "create", "enable", "disable", "archive", "unarchive")
+    | acts("feature_flags", "retrieve", "status", "bulk_keys")
+    | {"feature_flags_dependent_flags_list"}
+)
+
+
+@pytest.fixture(scope="module")
+def operations() -> dict[str, dict[str, Any]]:
+    made = spectacular_settings.DEFAULT_GENERATOR_CLASS().get_schema(request=None, public=True)
+    listed = [operation for methods in made["paths"].values() for operation in methods.values()]
+    named = {operation["operationId"]: operation for operation in listed}
+    assert len(named) == len(listed), "an operationId is used twice"
+    return named
+
+
+def test_operation_ids__exactly_these(operations: dict[str, dict[str, Any]]) -> None:
+    assert set(operations) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "security"),
+    [
+        ("feature_flags_list", [{PERSONAL: ["feature_flag:read"]}]),
+        ("feature_flags_create", [{PERSONAL: ["feature_flag:write"]}]),
+        ("feature_flags_destroy", [{PERSONAL: ["feature_flag:write"]}]),
+        ("feature_flags_bulk_keys_retrieve", [{PERSONAL: ["feature_flag:read"]}]),
+    ],
+)
+def test_security__scopes_of_each_credential(
+    operations: dict[str, dict[str, Any]], operation_id: str, security: list[dict[str, list[str]]]
+) -> None:
+    assert operations[operation_id]["security"] == security
