@@ -159,6 +159,7 @@ SPECTACULAR_SETTINGS = {
         "EvaluationRuntimeEnum": "feature_flags.models.EvaluationRuntime",
         "ExperimentStatusEnum": ["draft", "running", "paused", "stopped"],
         "ExperimentTypeEnum": "experiments.models.ExperimentType",
+        "MembershipLevelEnum": "projects.models.Level",
         "MetricGoalEnum": ["increase", "decrease"],
         "MetricMathEnum": "experiments.metrics.nodes.NodeMath",
         "PropertyOperatorEnum": "common.property_filters.Operator",

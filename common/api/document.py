@@ -9,6 +9,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 
 @cache
@@ -57,21 +58,18 @@ ONLY_FROM_HERE = "; ".join(
 )
 
 
-class SwaggerView(SpectacularSwaggerView):
-    """Swagger UI; the browser loads nothing from any other place."""
-
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page: Response = super().get(request, *args, **kwargs)
+class _OnlyFromHere(APIView):
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Any:
+        page = super().finalize_response(request, response, *args, **kwargs)
         page["Content-Security-Policy"] = ONLY_FROM_HERE
         return page
 
 
-class RedocView(SpectacularRedocView):
+class SwaggerView(_OnlyFromHere, SpectacularSwaggerView):
+    """Swagger UI; the browser loads nothing from any other place."""
+
+
+class RedocView(_OnlyFromHere, SpectacularRedocView):
     """Redoc; the browser loads nothing from any other place."""
 
     template_name = "common/redoc.html"
-
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page: Response = super().get(request, *args, **kwargs)
-        page["Content-Security-Policy"] = ONLY_FROM_HERE
-        return page

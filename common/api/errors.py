@@ -15,6 +15,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from common import errors
+from common.api.parsing import RequestTooLarge
 
 logger = logging.getLogger(__name__)
 
@@ -26,17 +27,6 @@ STATUS_AND_TYPE: tuple[tuple[type[errors.DomainError], int, str], ...] = (
     (errors.Conflict, status.HTTP_409_CONFLICT, "server_error"),
     (errors.PreconditionFailed, status.HTTP_412_PRECONDITION_FAILED, "invalid_request"),
 )
-
-
-class RequestTooLarge(exceptions.APIException):
-    """413: the body is larger than the service reads."""
-
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_code = "request_too_large"
-    exception_type = "invalid_request"
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"Request body exceeds the limit of {limit} bytes.")
 
 
 def body(*, error_type: str, code: str, detail: str, attr: str | None = None) -> dict[str, Any]:

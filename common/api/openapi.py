@@ -46,6 +46,7 @@ class OperationSchema(AutoSchema):
     """How one operation is described. A view may declare, beside its access:
 
     - `summaries`: action name to the operation's summary, where no `@extend_schema` gives one;
+    - `path_texts`: path parameter to what it takes, where that is more than an id;
     - `action_refusals`: action name to the error statuses that only this action has (409, 504);
     - `entity_tagged`: single objects carry an `ETag`, and writes to one of them heed `If-Match`.
     """
@@ -87,7 +88,7 @@ class OperationSchema(AutoSchema):
         if not self.is_standard:
             warn(f"{self.get_operation_id()} has no summary: give it one by @extend_schema or in `summaries`")
             return ""
-        plural = getattr(self.view, "basename", self.get_tags()[0]).replace("_", " ")
+        plural = getattr(self.view, "basename", self.get_tags()[0]).replace("_", " ").replace("api", "API")
         singular = f"{plural.removesuffix('ies')}y" if plural.endswith("ies") else plural.removesuffix("s")
         article = "an" if singular[0] in "aeio" else "a"
         return SUMMARIES[self.action].format(plural=plural, one=f"{article} {singular}")
@@ -127,8 +128,9 @@ class OperationSchema(AutoSchema):
 
     def _path_parameter(self, variable: str) -> Schema:
         shown: Schema = {"in": "path", "name": variable, "required": True, "schema": {"type": "string"}}
-        if variable in OWNERS:
-            return {**shown, "description": OWNERS[variable]}
+        text = {**OWNERS, **getattr(self.view, "path_texts", {})}.get(variable)
+        if text is not None:
+            return {**shown, "description": text}
         queryset = getattr(self.view, "queryset", None)
         key = None if queryset is None else queryset.model._meta.pk
         if isinstance(key, models.IntegerField):
@@ -167,6 +169,14 @@ class OperationSchema(AutoSchema):
         meta: Schema = super()._get_serializer_field_meta(field, direction)
         # Labels come from names; and a request component holds what is written, so it need not say so.
         return {key: value for key, value in meta.items() if key not in {"title", "writeOnly"}}
+
+    def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Schema | None:
+        shown: Schema | None = super()._map_serializer_field(field, direction, bypass_extensions)
+        if shown is not None and any(isinstance(value, float) for value in shown.get("enum", ())):
+            # Generators know enums of texts and of integers only.
+            values = ", ".join(str(value) for value in shown.pop("enum"))
+            shown["description"] = f"One of {values}."
+        return shown
 
     def _get_response_bodies(self, direction: Any = "response") -> Schema:
         if self._is_refused_delete:

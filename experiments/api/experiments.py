@@ -23,6 +23,18 @@ from projects.api.base import DeleteByPatch
 class ExperimentViewSet(DeleteByPatch, ReadExperiments):
     """The experiments of a project. A soft-deleted one is reached by the PATCH that restores it alone."""
 
+    summaries = {
+        **ReadExperiments.summaries,
+        "launch": "Launch a draft",
+        "pause": "Pause a running experiment: its feature flag is switched off",
+        "resume": "Resume a paused experiment: its feature flag is switched on",
+        "end": "End an experiment; users keep their variants",
+        "ship_variant": "Give one variant to everyone and end the experiment",
+        "archive": "Archive a stopped experiment",
+        "unarchive": "Take an experiment out of the archive",
+        "reset": "Make an experiment a draft again",
+    }
+
     @extend_schema(request=schemas.ExperimentCreateSerializer, responses={201: schemas.ExperimentSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         fields = ExperimentRequest(data=self.check_body(), context={"project": self.project}).read()

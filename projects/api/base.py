@@ -39,8 +39,9 @@ class ScopedViewSet(GenericViewSet[Any]):
     # The lowest membership level that may write; None where every member may.
     write_level: ClassVar[int | None] = None
     # For the OpenAPI document: what each action does, in a few words to its callers, where no `@extend_schema` says so;
-    # and the error statuses that only this action has.
+    # what to put into a part of the path that takes more than an id; the error statuses that only one action has.
     summaries: ClassVar[Mapping[str, str]] = {}
+    path_texts: ClassVar[Mapping[str, str]] = {}
     action_refusals: ClassVar[Mapping[str, Sequence[int]]] = {}
     # Whether a session must be fresh to write here: keys, tokens, members, roles.
     sensitive_actions: ClassVar[Sequence[str]] = ()

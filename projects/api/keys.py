@@ -44,6 +44,11 @@ class PersonalAPIKeyViewSet(ScopedViewSet):
     sensitive_actions = ("create", "partial_update", "roll", "destroy")
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
+    summaries = {
+        "list": "List the caller's personal API keys",
+        "roll": "Give a personal API key a new value",
+        "current": "Get the personal API key that sends the request",
+    }
 
     def enter(self, request: Request) -> None:
         """Bound to neither a project nor an organization, also for a key that is."""
@@ -106,6 +111,7 @@ class ProjectSecretAPIKeyViewSet(ProjectViewSet):
     sensitive_actions = ("create", "partial_update", "roll", "destroy")
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
+    summaries = {"roll": "Give a project secret API key a new value"}
 
     def get_object(self) -> ProjectSecretAPIKey:
         found: ProjectSecretAPIKey = _found(self.get_queryset(), self.kwargs["id"])

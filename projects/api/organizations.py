@@ -30,6 +30,7 @@ class OrganizationsViewSet(ScopedViewSet):
     write_level = Level.ADMIN
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
+    path_texts = {"id": "The id of an organization, or `@current`."}
     organization: Organization
 
     def enter(self, request: Request) -> None:
@@ -76,6 +77,12 @@ class MemberViewSet(OrganizationViewSet):
     sensitive_actions = ("partial_update", "destroy")
     lookup_url_kwarg = "user_uuid"
     lookup_value_regex = "[^/]+"
+    path_texts = {"user_uuid": "The UUID of a user, or `@me`."}
+    summaries = {
+        "list": "List the members of an organization",
+        "partial_update": "Change the level of a member",
+        "destroy": "Remove a member from an organization",
+    }
 
     @property
     def _names_caller(self) -> bool:

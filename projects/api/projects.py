@@ -27,6 +27,12 @@ class ProjectsViewSet(ScopedViewSet):
     sensitive_actions = ("rotate_secret_token", "delete_secret_token_backup", "reset_token")
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
+    path_texts = {"id": "The id of a project, or `@current`."}
+    summaries = {
+        "rotate_secret_token": "Make a new secret token; the present one stays valid as backup",
+        "delete_secret_token_backup": "Stop the backup of the secret token",
+        "reset_token": "Make a new project token; the present one stops at once",
+    }
     project: Project
 
     @property
@@ -92,6 +98,13 @@ class OrganizationProjectViewSet(OrganizationViewSet):
     write_level = Level.ADMIN
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
+    summaries = {
+        "list": "List the projects of an organization",
+        "create": "Create a project",
+        "retrieve": "Get a project of an organization",
+        "partial_update": "Change a project of an organization",
+        "destroy": "Delete a project with everything in it",
+    }
 
     def get_object(self) -> Project:
         number = access.parse_id(self.kwargs["id"])

@@ -69,6 +69,12 @@ class RoleMembershipViewSet(OrganizationViewSet):
     sensitive_actions = ("create", "destroy")
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
+    summaries = {
+        "list": "List the members who have a role",
+        "create": "Give a role to a member",
+        "retrieve": "Get a member's hold of a role",
+        "destroy": "Take a role from a member",
+    }
 
     @property
     def _role(self) -> Role:

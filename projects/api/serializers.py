@@ -6,6 +6,8 @@ from uuid import UUID
 from rest_framework import serializers
 
 from common.api.fields import AboveValidator, BooleanField, NumberField, OneOf
+from common.api.shape_field import ShapeField
+from common.property_filters import PropertyFilter
 from projects.api.fields import RelatedId, TimeOfDayField, TimeZoneNames
 from projects.api.user_basic import UserBasicSerializer
 from projects.models import Level, StatsMethod
@@ -119,7 +121,7 @@ class ProjectSerializer(ProjectBasicSerializer):
     secret_api_token = serializers.CharField(allow_null=True)
     secret_api_token_mask = serializers.CharField(allow_null=True)
     secret_api_token_backup_mask = serializers.CharField(allow_null=True)
-    test_account_filters = serializers.ListField(child=serializers.DictField())
+    test_account_filters = serializers.ListField(child=ShapeField(PropertyFilter))
     default_experiment_stats_method = serializers.ChoiceField(choices=StatsMethod.choices)
     default_experiment_confidence_level = serializers.ChoiceField(choices=CONFIDENCE_LEVELS)
     default_cuped_enabled = serializers.BooleanField()

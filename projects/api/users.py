@@ -23,6 +23,8 @@ class UserViewSet(ScopedViewSet):
     scope_object = "user"
     lookup_url_kwarg = "uuid"
     lookup_value_regex = "[^/]+"
+    path_texts = {"uuid": "`@me`, or the UUID of the caller."}
+    summaries = {"retrieve": "Get the caller", "partial_update": "Change the caller"}
 
     def enter(self, request: Request) -> None:
         """Keys bound to projects or organizations may ask who they belong to."""

@@ -18,10 +18,25 @@ def acts(resource: str, verb: str, *names: str) -> set[str]:
 
 
 EXPECTED = (
-    crud("feature_flags")
+    crud("experiments")
+    | acts("experiments", "create", "launch", "pause", "resume", "end", "archive", "unarchive", "reset", "ship_variant")
+    | acts("experiments", "retrieve", "stats", "requires_flag_implementation")
+    | crud("feature_flags")
     | acts("feature_flags", "create", "enable", "disable", "archive", "unarchive")
     | acts("feature_flags", "retrieve", "status", "bulk_keys")
     | {"feature_flags_dependent_flags_list"}
+    | crud("organizations", "list", "retrieve", "partial_update")
+    | crud("members", "list", "partial_update", "destroy")
+    | crud("organization_projects")
+    | crud("roles")
+    | crud("roles_role_memberships", "list", "create", "retrieve", "destroy")
+    | crud("projects", "list", "retrieve", "partial_update")
+    | acts("projects", "partial_update", "rotate_secret_token", "delete_secret_token_backup", "reset_token")
+    | crud("users", "retrieve", "partial_update")
+    | crud("personal_api_keys")
+    | {"personal_api_keys_roll_create", "personal_api_keys_current_retrieve"}
+    | crud("project_secret_api_keys")
+    | {"project_secret_api_keys_roll_create"}
 )
 
 
@@ -41,10 +56,15 @@ def test_operation_ids__exactly_these(operations: dict[str, dict[str, Any]]) -> 
 @pytest.mark.parametrize(
     ("operation_id", "security"),
     [
+        ("experiments_list", [{PERSONAL: ["experiment:read"]}, {SECRET: ["experiment:read"]}]),
+        ("experiments_launch_create", [{PERSONAL: ["experiment:write"]}]),
         ("feature_flags_list", [{PERSONAL: ["feature_flag:read"]}]),
         ("feature_flags_create", [{PERSONAL: ["feature_flag:write"]}]),
         ("feature_flags_destroy", [{PERSONAL: ["feature_flag:write"]}]),
         ("feature_flags_bulk_keys_retrieve", [{PERSONAL: ["feature_flag:read"]}]),
+        ("personal_api_keys_list", [{SESSION: []}]),
+        ("personal_api_keys_current_retrieve", [{PERSONAL: []}]),
+        ("members_list", [{PERSONAL: ["organization_member:read"]}]),
     ],
 )
 def test_security__scopes_of_each_credential(
