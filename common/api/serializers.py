@@ -40,7 +40,7 @@ class ParsedField(serializers.Field[Any, Any, Any, Any]):
     """A field whose value, null included, is judged by a function of the domain."""
 
     def __init__(self, parse: Callable[[Any], Any], **options: Any) -> None:
-        super().__init__(required=False, write_only=True, **options)
+        super().__init__(**{"required": False, "write_only": True, **options})
         self.parse = parse
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:

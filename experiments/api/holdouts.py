@@ -1,0 +1,94 @@
+"""Holdouts over REST."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from common.api.serializers import ParsedField, RequestSerializer
+from common.documents import as_text, fragment
+from common.errors import Missing
+from experiments import holdouts
+from experiments.api import schemas
+from experiments.models import ExperimentHoldout
+from projects.api.base import ProjectViewSet
+from projects.api.user_basic import user_basic_columns, user_basic_of_row
+
+_PLAIN = ("id", "name", "description", "created_at", "updated_at")
+
+
+class HoldoutRequest(RequestSerializer):
+    """A creation, or with `partial` a PATCH."""
+
+    name = serializers.CharField(max_length=400)
+    description = serializers.CharField(max_length=400, required=False, allow_null=True, allow_blank=True)
+    filters = ParsedField(holdouts.parse_filters)
+
+
+def rows(queryset: QuerySet[ExperimentHoldout]) -> QuerySet[ExperimentHoldout, dict[str, Any]]:
+    """`queryset` selecting, in its order, what `shown` reads."""
+    columns = {"text_filters": as_text("filters"), **user_basic_columns("created_by")}
+    selected: QuerySet[ExperimentHoldout, dict[str, Any]] = queryset.annotate(**columns).values(*_PLAIN, *columns)
+    return selected
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The holdout as clients read it."""
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "description": row["description"],
+        "filters": fragment(row["text_filters"]),
+        "created_by": user_basic_of_row(row, "created_by"),
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+    }
+
+
+class ExperimentHoldoutViewSet(ProjectViewSet):
+    """The holdouts of a project."""
+
+    queryset = ExperimentHoldout.objects.all()
+    scope_object = "experiment_holdout"
+    alternative_scope_objects = ("experiment",)
+
+    def _shown(self, holdout_id: int, *, status: int = 200) -> Response:
+        row = rows(self.get_queryset().filter(pk=holdout_id)).first()
+        if row is None:
+            raise Missing
+        return Response(shown(row), status=status)
+
+    @extend_schema(responses=schemas.ExperimentHoldoutSerializer(many=True))
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        page = self.paginate_queryset(rows(self.get_queryset().order_by("-created_at", "-id"))) or []
+        return self.get_paginated_response([shown(row) for row in page])
+
+    @extend_schema(responses=schemas.ExperimentHoldoutSerializer)
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return self._shown(self.object_id)
+
+    @extend_schema(request=HoldoutRequest, responses={201: schemas.ExperimentHoldoutSerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        fields = HoldoutRequest(data=self.check_body()).read()
+        holdout = holdouts.create_holdout(project=self.project, user=self.caller, fields=fields)
+        return self._shown(holdout.pk, status=201)
+
+    @extend_schema(request=HoldoutRequest, responses=schemas.ExperimentHoldoutSerializer)
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic():
+            holdout = holdouts.lock_holdout(project=self.project, holdout_id=self.object_id)
+            changes = HoldoutRequest(data=self.check_body(), partial=True).read()
+            holdouts.update_holdout(holdout, user=self.caller, changes=changes)
+        return self._shown(holdout.pk)
+
+    @extend_schema(request=None, responses={204: None})
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic():
+            holdout = holdouts.lock_holdout(project=self.project, holdout_id=self.object_id)
+            holdouts.delete_holdout(holdout, user=self.caller)
+        return Response(status=204)

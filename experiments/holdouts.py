@@ -1,0 +1,125 @@
+"""Holdouts: written with everything they reach, the flags of the experiments that use them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from activity import recorder
+from common.errors import Invalid, Missing
+from experiments import flag_config, history
+from experiments.locking import lock_holdouts
+from experiments.models import Experiment, ExperimentHoldout
+from feature_flags import services as flags
+from projects.models import Project, User
+
+SCOPE = "ExperimentHoldout"
+ITEM_TYPE = "holdout"
+FIELDS = ("name", "description", "filters")
+
+
+def parse_filters(sent: Any) -> list[dict[str, Any]]:
+    """The filters as they are stored, without the variant, which the holdout's id decides. Raises Invalid."""
+    if not isinstance(sent, list):
+        raise Invalid(
+            f'Expected a list of items but got type "{type(sent).__name__}".', code="not_a_list", attr="filters"
+        )
+    return [_filter(element) for element in sent]
+
+
+def _filter(element: Any) -> dict[str, Any]:
+    percentage = element.get("rollout_percentage") if isinstance(element, dict) else None
+    if isinstance(percentage, bool) or not isinstance(percentage, int | float):
+        raise Invalid("Rollout percentage must be present.", attr="filters")
+    if not 0 <= percentage <= 100:
+        raise Invalid("Rollout percentage must be between 0 and 100.", attr="filters")
+    properties = element.get("properties") or []
+    if not isinstance(properties, list):
+        raise Invalid("Properties must be a list.", attr="filters")
+    return {**element, "properties": properties}
+
+
+@transaction.atomic
+def create_holdout(*, project: Project, user: User, fields: Mapping[str, Any]) -> ExperimentHoldout:
+    """A new holdout, which nothing uses yet. Raises Invalid without filters."""
+    if not fields.get("filters"):
+        raise Invalid("Filters are required to create an holdout group")
+    holdout = ExperimentHoldout.objects.create(project=project, created_by=user, **fields)
+    holdout.filters = _with_variant(holdout, fields["filters"])
+    holdout.save(update_fields=["filters"])
+    _record(holdout, user=user, activity="created", before=None)
+    return holdout
+
+
+def lock_holdout(*, project: Project, holdout_id: int) -> ExperimentHoldout:
+    """The holdout, locked until the transaction ends. Raises Missing."""
+    holdout = lock_holdouts(project, [holdout_id]).get(holdout_id)
+    if holdout is None:
+        raise Missing
+    return holdout
+
+
+def update_holdout(holdout: ExperimentHoldout, *, user: User, changes: Mapping[str, Any]) -> None:
+    """Change a locked holdout; a new share reaches the live flags of all its experiments. Equal values change nothing.
+
+    Raises Invalid for empty filters, and by the flags' own rules.
+    """
+    if "filters" in changes and not changes["filters"]:
+        raise Invalid("Filters must not be empty.", attr="filters")
+    before = _snapshot(holdout)
+    for name, value in changes.items():
+        setattr(holdout, name, _with_variant(holdout, value) if name == "filters" else value)
+    if not recorder.changes_between(scope=SCOPE, before=before, after=_snapshot(holdout), fields=FIELDS):
+        return
+    holdout.save(update_fields=[*changes, "updated_at"])
+    _record(holdout, user=user, activity="updated", before=before)
+    if "filters" in changes:
+        _write_flags(_lock_experiments(holdout), part=flag_config.holdout_part(holdout), user=user)
+
+
+def delete_holdout(holdout: ExperimentHoldout, *, user: User) -> None:
+    """Delete a locked holdout: its experiments and their live flags have none afterwards."""
+    experiments = _lock_experiments(holdout)
+    _write_flags(experiments, part=None, user=user)
+    for experiment in experiments:
+        before = history.snapshot(experiment)
+        experiment.holdout = None
+        experiment.save(update_fields=["holdout", "updated_at"])
+        history.record(experiment, user=user, before=before)
+    _record(holdout, user=user, activity="deleted", before=_snapshot(holdout))
+    holdout.delete()
+
+
+def _with_variant(holdout: ExperimentHoldout, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**element, "variant": f"holdout-{holdout.pk}"} for element in filters]
+
+
+def _lock_experiments(holdout: ExperimentHoldout) -> list[Experiment]:
+    """All experiment rows on the holdout, in any state, locked in their order."""
+    rows = Experiment.objects.select_for_update(of=("self",)).filter(holdout=holdout).order_by("pk")
+    return list(rows.select_related("project"))
+
+
+def _write_flags(experiments: list[Experiment], *, part: dict[str, Any] | None, user: User) -> None:
+    for flag_id in sorted({experiment.feature_flag_id for experiment in experiments}):
+        flag = flags.lock_flag(project=experiments[0].project, flag_id=flag_id)
+        if not flag.deleted:
+            flags.update_flag(flag=flag, user=user, changes={"filters": {"holdout": part}})
+
+
+def _snapshot(holdout: ExperimentHoldout) -> dict[str, Any]:
+    return {name: getattr(holdout, name) for name in FIELDS}
+
+
+def _record(holdout: ExperimentHoldout, *, user: User, activity: str, before: Mapping[str, Any] | None) -> None:
+    after = None if activity == "deleted" else _snapshot(holdout)
+    recorder.record(
+        project=holdout.project,
+        user=user,
+        scope=SCOPE,
+        item_id=holdout.pk,
+        activity=activity,
+        name=holdout.name,
+        changes=recorder.changes_between(scope=SCOPE, before=before, after=after, fields=FIELDS),
+        item_type=ITEM_TYPE,
+    )
