@@ -85,6 +85,9 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Events of months that lie wholly before now minus that many months are dropped; 0 keeps them for ever.
+EVENTS_RETENTION_MONTHS = env.int("EVENTS_RETENTION_MONTHS", default=0)
+
 # --- Users and sessions ----------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "projects.User"
 AUTH_PASSWORD_VALIDATORS = [

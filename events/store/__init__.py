@@ -1,0 +1,17 @@
+"""The only door to stored events.
+
+`event_store()` is the configured store. Plans (`events.store.plans`) say what to read; no other module knows how.
+"""
+
+from functools import cache
+
+from events.store.base import EventStore, StoredEvent
+from events.store.postgres import PostgresEventStore
+
+__all__ = ["EventStore", "StoredEvent", "event_store"]
+
+
+@cache
+def event_store() -> EventStore:
+    """The store of this process."""
+    return PostgresEventStore()
