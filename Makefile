@@ -29,7 +29,7 @@ check: .venv/.installed-dev ## Check style, types, import contracts, settings, m
 	$(bin)/ruff format --check .
 	$(bin)/mypy .
 	$(bin)/lint-imports
-	$(bin)/python manage.py makemigrations --check --dry-run
+	$(bin)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	BEHIND_TLS_PROXY=true $(bin)/python manage.py check --deploy --fail-level WARNING
 	@mkdir -p build
 	$(bin)/python manage.py spectacular --fail-on-warn --validate --file build/openapi.yaml

@@ -1,0 +1,28 @@
+"""`python -m benchmarks [NAME...]`: start the service once and run the benchmarks one after the other."""
+
+import argparse
+from collections.abc import Mapping
+from types import ModuleType
+
+from benchmarks import harness, list_experiments
+
+# One file each; a benchmark offers `run(service, rounds=, seconds=)`.
+BENCHMARKS: Mapping[str, ModuleType] = {"list_experiments": list_experiments}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--rounds", type=int, default=7, help="pairs of measurements (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=2, help="length of one measurement (default: %(default)s)")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"there is no benchmark {', '.join(unknown)}")
+    with harness.service() as running:
+        for name in options.names or BENCHMARKS:
+            BENCHMARKS[name].run(running, rounds=options.rounds, seconds=options.seconds)
+
+
+if __name__ == "__main__":
+    main()

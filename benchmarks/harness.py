@@ -1,0 +1,190 @@
+"""What every benchmark needs: a running service with floors, keep-alive clients, and rounds that take turns."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import urlsplit
+
+from experiments_service import embedded_postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service: granian with one worker process, on an embedded PostgreSQL of its own."""
+
+    base_url: str
+    credentials: Mapping[str, Any]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.credentials['personal_api_key']}"}
+
+    def connect(self) -> HTTPConnection:
+        address = urlsplit(self.base_url)
+        return HTTPConnection(address.hostname or "", address.port, timeout=60)
+
+    def post(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Create something; raises RuntimeError when the service refuses."""
+        connection = self.connect()
+        headers = {**self.headers, "Content-Type": "application/json"}
+        connection.request("POST", path, body=json.dumps(document), headers=headers)
+        response = connection.getresponse()
+        text = response.read()
+        connection.close()
+        if response.status >= 300:
+            raise RuntimeError(f"POST {path}: {response.status} {text.decode()}")
+        answer: dict[str, Any] = json.loads(text)
+        return answer
+
+
+@contextmanager
+def service() -> Iterator[Service]:
+    """Start the service in its production form on throw-away data; everything is gone afterwards."""
+    with ExitStack() as stack:
+        data_dir = Path(tempfile.mkdtemp(prefix="experiments-bench-"))
+        stack.callback(shutil.rmtree, data_dir)
+        database = stack.enter_context(embedded_postgres.running(data_dir))
+        port = _free_port()
+        base_url = f"http://127.0.0.1:{port}"
+        environment = {
+            **os.environ,
+            "DATABASE_URL": database.url,
+            "SECRET_KEY": "benchmark" * 6,
+            "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
+            "THROTTLING_ENABLED": "false",
+            "LOG_LEVEL": "INFO",
+        }
+
+        def manage(*words: str) -> str:
+            words = (sys.executable, "manage.py", *words)
+            return subprocess.run(words, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+
+        manage("migrate", "-v0")
+        credentials = json.loads(manage("bootstrap", "--json", "--data-dir", str(data_dir)))
+        log = stack.enter_context((data_dir / "web.log").open("wb"))
+        web = subprocess.Popen(
+            [sys.executable, "-m", "experiments_service.web", "--port", str(port), "--workers", "1"],
+            cwd=ROOT,
+            env=environment,
+            stderr=log,
+        )
+        stack.callback(web.wait)
+        stack.callback(web.terminate)
+        started = Service(base_url=base_url, credentials=credentials)
+        _wait_until_ready(started)
+        yield started
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _wait_until_ready(started: Service) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            fetch(started, "/_readyz")
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def fetch(running: Service, path: str) -> bytes:
+    """One answer; raises RuntimeError unless it is a 200."""
+    connection = running.connect()
+    try:
+        return _get(connection, path, running.headers)
+    finally:
+        connection.close()
+
+
+def _get(connection: HTTPConnection, path: str, headers: Mapping[str, str]) -> bytes:
+    connection.request("GET", path, headers=dict(headers))
+    response = connection.getresponse()
+    body = response.read()
+    if response.status != 200:
+        raise RuntimeError(f"GET {path}: {response.status} {body.decode()}")
+    return body
+
+
+def requests_per_second(running: Service, path: str, *, seconds: float, clients: int) -> float:
+    """How often the answer comes when as many keep-alive clients ask for it again and again."""
+    end = time.perf_counter() + seconds
+    counts = [0] * clients
+    failures: list[Exception] = []
+
+    def ask(position: int) -> None:
+        connection = running.connect()
+        try:
+            while time.perf_counter() < end:
+                _get(connection, path, running.headers)
+                counts[position] += 1
+        except (OSError, RuntimeError) as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=ask, args=(position,)) for position in range(clients)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return sum(counts) / (time.perf_counter() - began)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Rates of the service and of its floor, taken in turns; the ratio is that of each pair of rounds."""
+
+    service: list[float]
+    floor: list[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        return [ours / bare for ours, bare in zip(self.service, self.floor, strict=True)]
+
+    @property
+    def ratio(self) -> float:
+        return median(self.ratios)
+
+
+def compare(
+    running: Service, *, service_path: str, floor_path: str, rounds: int, seconds: float, clients: int
+) -> Comparison:
+    """Measure both in turns, so that what else the machine does meets both alike. The first pair only warms up."""
+    measured = Comparison(service=[], floor=[])
+    for number in range(rounds + 1):
+        for path, rates in ((floor_path, measured.floor), (service_path, measured.service)):
+            rate = requests_per_second(running, path, seconds=seconds if number else 1, clients=clients)
+            if number:
+                rates.append(rate)
+    return measured
+
+
+def spread(values: list[float], form: str) -> str:
+    """`median (least to most)`."""
+    return f"{median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
