@@ -8,7 +8,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from feature_flags import dependents, services
+from activity.api.pages import ITEM_ACTIVITY_PARAMETERS, item_activity
+from activity.api.serializers import ItemActivitySerializer
+from activity.queries import of_items, of_scope
+from feature_flags import dependents, history, services
 from feature_flags.api import representation
 from feature_flags.api.filters import filtered
 from feature_flags.api.list_parameters import LIST_PARAMETERS
@@ -34,7 +37,11 @@ class FeatureFlagViewSet(DeleteByPatch, ProjectViewSet):
     serializer_class = FeatureFlagSerializer
     scope_object = "feature_flag"
     lookup_value_regex = "[^/]+"
-    action_scopes: ClassVar[Mapping[str, tuple[str, ...]]] = {"bulk_keys": ("feature_flag:read",)}
+    action_scopes: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "bulk_keys": ("feature_flag:read",),
+        "activity": ("activity_log:read",),
+        "all_activity": ("activity_log:read",),
+    }
     action_refusals = {"partial_update": (409,)}
     summaries = {
         "enable": "Switch a feature flag on",
@@ -42,6 +49,8 @@ class FeatureFlagViewSet(DeleteByPatch, ProjectViewSet):
         "archive": "Archive a feature flag and switch it off",
         "unarchive": "Take a feature flag out of the archive; it stays switched off",
         "dependent_flags": "List the active feature flags with a condition on this one",
+        "activity": "List the changes of a feature flag",
+        "all_activity": "List the changes of all feature flags",
         "status": "Tell whether a feature flag is in use",
         "bulk_keys": "Find the keys of feature flags by their ids",
     }
@@ -125,6 +134,17 @@ class FeatureFlagViewSet(DeleteByPatch, ProjectViewSet):
     def dependent_flags(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         flag = cast(FeatureFlag, self.get_object())
         return Response(dependents.dependent_flags(flag))
+
+    @extend_schema(parameters=ITEM_ACTIVITY_PARAMETERS, responses=ItemActivitySerializer)
+    @action(detail=True, methods=["get"])
+    def activity(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        flag = self.get_object()
+        return Response(item_activity(request, of_items(project=self.project, items=[(history.SCOPE, flag.pk)])))
+
+    @extend_schema(parameters=ITEM_ACTIVITY_PARAMETERS, responses=ItemActivitySerializer)
+    @action(detail=False, methods=["get"], url_path="activity")
+    def all_activity(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(item_activity(request, of_scope(project=self.project, scope=history.SCOPE)))
 
     @extend_schema(responses=FlagStatusSerializer)
     @action(detail=True, methods=["get"])
