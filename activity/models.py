@@ -9,6 +9,32 @@ from django.utils import timezone
 from common.documents import DocumentField
 
 
+class Activity(models.TextChoices):
+    """What was done to an object."""
+
+    CREATED = "created", "created"
+    UPDATED = "updated", "updated"
+    DELETED = "deleted", "deleted"
+    RESTORED = "restored", "restored"
+    RESET = "reset", "reset"
+
+
+class Scope(models.TextChoices):
+    """The kinds of objects whose changes are kept."""
+
+    EXPERIMENT = "Experiment", "Experiment"
+    EXPERIMENT_HOLDOUT = "ExperimentHoldout", "ExperimentHoldout"
+    EXPERIMENT_SAVED_METRIC = "ExperimentSavedMetric", "ExperimentSavedMetric"
+    FEATURE_FLAG = "FeatureFlag", "FeatureFlag"
+    COHORT = "Cohort", "Cohort"
+    ACTION = "Action", "Action"
+    PERSON = "Person", "Person"
+    PROJECT = "Team", "Team"
+    APPROVAL_POLICY = "ApprovalPolicy", "ApprovalPolicy"
+    CHANGE_REQUEST = "ChangeRequest", "ChangeRequest"
+    PROJECT_SECRET_API_KEY = "ProjectSecretAPIKey", "ProjectSecretAPIKey"
+
+
 class ActivityEntry(models.Model):
     """One effective change of one object."""
 

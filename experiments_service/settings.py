@@ -156,6 +156,8 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["common.api.openapi_components.finish"],
     # The names of enums that several components share; one of a single component is called after it.
     "ENUM_NAME_OVERRIDES": {
+        "ActivityEnum": "activity.models.Activity",
+        "ActivityScopeEnum": "activity.models.Scope",
         "BucketingIdentifierEnum": "feature_flags.models.BucketingIdentifier",
         "ConclusionEnum": "experiments.models.Conclusion",
         "DifferenceTypeEnum": ["RELATIVE", "ABSOLUTE"],

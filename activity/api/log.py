@@ -11,9 +11,9 @@ from rest_framework.response import Response
 
 from activity import queries
 from activity.api.pages import Page
-from activity.api.serializers import SCOPES, ActivityLogEntrySerializer, ActivityLogSerializer
-from activity.models import ActivityEntry
-from common.api.fields import parse_datetime
+from activity.api.serializers import ActivityLogEntrySerializer, ActivityLogSerializer
+from activity.models import ActivityEntry, Scope
+from common.datetimes import parse_datetime
 from common.documents import as_text, fragment
 from common.errors import Invalid
 from projects.access import parse_uuid
@@ -47,7 +47,7 @@ class LogCursor(CursorPagination):
             position = parse_datetime(cursor.position, attr="cursor")
         except Invalid as error:
             raise Invalid("Invalid cursor.", attr="cursor") from error
-        return cursor._replace(position=position.isoformat())
+        return cursor._replace(position=position.isoformat())  # type: ignore[arg-type]  # it is a text; the stubs err
 
 
 def _parameter(name: str, schema: dict[str, Any], description: str) -> OpenApiParameter:
@@ -55,10 +55,10 @@ def _parameter(name: str, schema: dict[str, Any], description: str) -> OpenApiPa
 
 
 _PARAMETERS = [
-    _parameter("scope", {"type": "string", "enum": list(SCOPES)}, "Only entries of this kind of object."),
+    _parameter("scope", {"type": "string", "enum": Scope.values}, "Only entries of this kind of object."),
     OpenApiParameter(
         "scopes",
-        {"type": "array", "items": {"type": "string", "enum": list(SCOPES)}},
+        {"type": "array", "items": {"type": "string", "enum": Scope.values}},
         style="form",
         explode=False,
         description="Only entries of these kinds of objects.",
@@ -103,6 +103,8 @@ class ActivityLogViewSet(ProjectViewSet):
     queryset = ActivityEntry.objects.all()
     serializer_class = ActivityLogEntrySerializer
     scope_object = "activity_log"
+    pagination_class = None  # by cursor or by page, as the request asks
+    summaries = {"list": "List what changed in a project, and by whom"}
 
     @extend_schema(parameters=_PARAMETERS, responses=ActivityLogSerializer)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

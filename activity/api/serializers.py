@@ -2,24 +2,11 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from activity.models import Activity, Scope
 from projects.api.user_basic import UserBasicSerializer
-
-ACTIVITIES = ("created", "updated", "deleted", "restored", "reset")
-SCOPES = (
-    "Experiment",
-    "ExperimentHoldout",
-    "ExperimentSavedMetric",
-    "FeatureFlag",
-    "Cohort",
-    "Action",
-    "Person",
-    "Team",
-    "ApprovalPolicy",
-    "ChangeRequest",
-    "ProjectSecretAPIKey",
-)
 
 
 class ActivityChangeSerializer(serializers.Serializer[Any]):
@@ -61,13 +48,14 @@ class ActivityLogEntrySerializer(serializers.Serializer[Any]):
     organization_id = serializers.UUIDField()
     was_impersonated = serializers.BooleanField()
     is_system = serializers.BooleanField()
-    activity = serializers.ChoiceField(choices=ACTIVITIES)
+    activity = serializers.ChoiceField(choices=Activity.choices)
     item_id = serializers.CharField()
-    scope = serializers.ChoiceField(choices=SCOPES)
+    scope = serializers.ChoiceField(choices=Scope.choices)
     detail = ActivityDetailSerializer()
     created_at = serializers.DateTimeField()
 
 
+@extend_schema_serializer(many=False)
 class ActivityLogSerializer(serializers.Serializer[Any]):
     """A page of the log."""
 
@@ -97,8 +85,8 @@ class ItemActivityEntrySerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     user = ActivityActorSerializer(allow_null=True)
-    activity = serializers.ChoiceField(choices=ACTIVITIES)
-    scope = serializers.ChoiceField(choices=SCOPES)
+    activity = serializers.ChoiceField(choices=Activity.choices)
+    scope = serializers.ChoiceField(choices=Scope.choices)
     item_id = serializers.CharField()
     detail = ItemActivityDetailSerializer()
     created_at = serializers.DateTimeField()

@@ -141,7 +141,11 @@ class FeatureFlagViewSet(DeleteByPatch, ProjectViewSet):
         flag = self.get_object()
         return Response(item_activity(request, of_items(project=self.project, items=[(history.SCOPE, flag.pk)])))
 
-    @extend_schema(parameters=ITEM_ACTIVITY_PARAMETERS, responses=ItemActivitySerializer)
+    @extend_schema(
+        operation_id="feature_flags_all_activity_retrieve",
+        parameters=ITEM_ACTIVITY_PARAMETERS,
+        responses=ItemActivitySerializer,
+    )
     @action(detail=False, methods=["get"], url_path="activity")
     def all_activity(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response(item_activity(request, of_scope(project=self.project, scope=history.SCOPE)))

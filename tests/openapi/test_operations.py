@@ -23,7 +23,8 @@ EXPECTED = (
     | acts("experiments", "retrieve", "stats", "requires_flag_implementation")
     | crud("feature_flags")
     | acts("feature_flags", "create", "enable", "disable", "archive", "unarchive")
-    | acts("feature_flags", "retrieve", "status", "bulk_keys")
+    | acts("feature_flags", "retrieve", "status", "bulk_keys", "activity", "all_activity")
+    | {"activity_log_list"}
     | {"feature_flags_dependent_flags_list"}
     | crud("organizations", "list", "retrieve", "partial_update")
     | crud("members", "list", "partial_update", "destroy")

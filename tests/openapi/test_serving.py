@@ -35,7 +35,8 @@ def test_schema__same_bytes_each_time(client: Client) -> None:
 
 
 @pytest.mark.parametrize("reader", ["swagger-ui", "redoc"])
-def test_reader__loads_only_from_the_service_itself(client: Client, reader: str) -> None:
+def test_reader__loads_only_from_the_service_itself(db: None, client: Client, reader: str) -> None:
+    # Closing an answer looks at the database connection that an earlier test may have opened.
     page = client.get(f"/api/schema/{reader}/")
     html = page.content.decode()
     assets = re.findall(r"""(?:src|href)=["']([^"']+)["']""", html)
