@@ -39,12 +39,12 @@ def retention_cut(now: datetime) -> datetime | None:
 
 def store_for_token(*, token: str, events: Sequence[IncomingEvent]) -> None:
     """Store events of the project with this public token. Without such a project they are dropped."""
-    project_id = Project.objects.filter(api_token=token).values_list("pk", flat=True).first()
-    if project_id is not None:
-        store(project_id=project_id, events=events)
+    project = Project.objects.filter(api_token=token).only("pk", "ingested_event").first()
+    if project is not None:
+        store(project=project, events=events)
 
 
-def store(*, project_id: int, events: Sequence[IncomingEvent]) -> Stored:
+def store(*, project: Project, events: Sequence[IncomingEvent]) -> Stored:
     """Store a batch in one transaction of its own (or as part of the caller's), durable when it returns.
 
     Raises django.db.Error when nothing was stored.
@@ -54,7 +54,9 @@ def store(*, project_id: int, events: Sequence[IncomingEvent]) -> Stored:
         return Stored(stored=0, duplicates=len(events) - expired, expired=expired)
     event_store().prepare(times={_month_start(event.timestamp) for event in kept})
     with transaction.atomic():
-        stored = _store(project_id, kept)
+        stored = _store(project.pk, kept)
+        if not project.ingested_event:
+            Project.objects.filter(pk=project.pk).update(ingested_event=True)
     return Stored(stored=stored, duplicates=len(events) - expired - stored, expired=expired)
 
 
@@ -87,8 +89,6 @@ def _store(project_id: int, events: Sequence[IncomingEvent]) -> int:
     identified = [event for event in events if event.event == groups.IDENTIFY]
     groups.identify(project_id=project_id, events=identified, types=types)
     definitions.see(project_id=project_id, names={event.event for event in events})
-    # Only the first event of a project finds it without.
-    Project.objects.filter(pk=project_id, ingested_event=False).update(ingested_event=True)
     rows = [_row(event, project_id, owners, types) for event in events]
     return event_store().append(project_id=project_id, events=rows)
 

@@ -76,13 +76,15 @@ class Person(models.Model):
 
 
 class PersonDistinctId(models.Model):
-    """One id that clients send for a person. Ids of a person are ordered by the time they joined it (`id`)."""
+    """One id that clients send for a person. Ids of a person are in the order in which they joined it."""
 
     project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="distinct_id_rows")
     distinct_id = models.CharField(max_length=MAX_DISTINCT_ID)
+    joined_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        ordering = ["joined_at", "id"]
         constraints = [models.UniqueConstraint(fields=["project", "distinct_id"], name="distinct_id_unique")]
 
     def __str__(self) -> str:

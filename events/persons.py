@@ -39,8 +39,9 @@ WITH wanted AS MATERIALIZED (
     ON CONFLICT DO NOTHING
     RETURNING id, uuid
 ), joined AS (
-    INSERT INTO events_persondistinctid (project_id, person_id, distinct_id)
-    SELECT %(project)s, made.id, wanted.distinct_id FROM made JOIN wanted USING (uuid) ORDER BY wanted.distinct_id
+    INSERT INTO events_persondistinctid (project_id, person_id, distinct_id, joined_at)
+    SELECT %(project)s, made.id, wanted.distinct_id, now()
+    FROM made JOIN wanted USING (uuid) ORDER BY wanted.distinct_id
     ON CONFLICT DO NOTHING
     RETURNING person_id
 )
@@ -74,7 +75,8 @@ _MERGE: tuple[str, ...] = (
     SELECT %(project)s, loser_uuid, winner_uuid FROM {_MERGES} ORDER BY loser_uuid
     """,
     f"""
-    UPDATE events_persondistinctid distinct_ids SET person_id = merges.winner FROM {_MERGES}
+    UPDATE events_persondistinctid distinct_ids SET person_id = merges.winner, joined_at = clock_timestamp()
+    FROM {_MERGES}
     WHERE distinct_ids.person_id = merges.loser
     """,
     # What the survivor has, it keeps; of several others the first to be merged gives.
@@ -144,7 +146,7 @@ def change(*, project_id: int, steps: Sequence[Step], owners: Owners) -> Mapping
     """
     if not steps:
         return owners
-    if identity.apply(steps, owners=_ids(steps, owners), persons=_read(_ids(steps, owners).values())).is_empty:
+    if _changes_nothing(steps, owners):
         return owners
     steps = _new_ones(steps, project_id=project_id)
     for _ in range(_ATTEMPTS):
@@ -161,6 +163,14 @@ def change(*, project_id: int, steps: Sequence[Step], owners: Owners) -> Mapping
         # A merge came between. Giving the locks up and starting over keeps their order.
         transaction.savepoint_rollback(savepoint)
     raise OperationalError("persons could not be locked")
+
+
+def _changes_nothing(steps: Sequence[Step], owners: Owners) -> bool:
+    """Whether the persons are already as the steps would make them, as far as can be seen without locks."""
+    ids = _ids(steps, owners)
+    persons = _read(ids.values())
+    # A person that is gone was merged just now.
+    return persons.keys() >= set(ids.values()) and identity.apply(steps, owners=ids, persons=persons).is_empty
 
 
 def _ids(steps: Iterable[Step], owners: Owners) -> dict[str, int]:

@@ -46,7 +46,7 @@ def person_of(project: Project, distinct_id: str) -> Person:
 
 
 def distinct_ids_of(person: Person) -> list[str]:
-    rows = PersonDistinctId.objects.filter(person=person).order_by("pk")
+    rows = PersonDistinctId.objects.filter(person=person)
     return list(rows.values_list("distinct_id", flat=True))
 
 
