@@ -14,7 +14,6 @@ from feature_flags.eligibility import MAX_VARIANTS
 from feature_flags.keys import KeyTaken
 from feature_flags.models import FeatureFlag
 from feature_flags.services import FlagChanges
-from feature_flags.validation.groups import first_rollout
 from feature_flags.validation.variants import variant_keys
 from projects.models import Project, User
 
@@ -70,9 +69,7 @@ def link(experiment: Experiment, flag: FeatureFlag) -> None:
         raise Invalid(TOO_MANY)
     check_flag_variants(keys)
     experiment.feature_flag = flag
-    experiment.parameters = parameters.following_flag(
-        experiment.parameters, flag.filters, rollout=first_rollout(flag.filters)
-    )
+    experiment.parameters = parameters.following_flag(experiment.parameters, flag.filters, with_rollout=True)
 
 
 def create(experiment: Experiment, *, key: str, settings: FlagSettings, active: bool, user: User) -> FeatureFlag:

@@ -10,7 +10,6 @@ from experiments import parameters
 from experiments.models import Experiment
 from feature_flags import usage
 from feature_flags.models import FeatureFlag
-from feature_flags.validation.groups import first_rollout
 
 
 def register() -> None:
@@ -46,11 +45,10 @@ def _lock(flag_ids: Collection[int]) -> None:
 
 def _configuration_changed(flag: FeatureFlag, first_rollout_changed: bool) -> None:
     """What the experiments keep of the flag's configuration follows it."""
-    rollout = first_rollout(flag.filters) if first_rollout_changed else None
     for experiment in Experiment.objects.filter(feature_flag=flag).order_by("pk"):
         experiment.feature_flag = flag
         stored, shown = experiment.parameters, experiment.shown_parameters
-        experiment.parameters = parameters.following_flag(stored, flag.filters, rollout=rollout)
+        experiment.parameters = parameters.following_flag(stored, flag.filters, with_rollout=first_rollout_changed)
         experiment.shown_parameters = parameters.shown(experiment)
         if not same_document((stored, shown), (experiment.parameters, experiment.shown_parameters)):
             experiment.save(update_fields=["parameters", "shown_parameters", "updated_at"])

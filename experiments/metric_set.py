@@ -68,8 +68,8 @@ def plan(experiment: Experiment, changes: Mapping[str, Any]) -> MetricPlan:
     before = [PlannedLink(saved_metric=row.saved_metric, metadata=row.metadata, row=row) for row in present]
     orders_before = _uuids_by_order(experiment, before)
     touched = [name for name in LISTS if name in changes]
-    for name in touched:
-        setattr(experiment, name, _parsed(experiment, changes[name], name=name))
+    for name, parsed in _parsed(experiment, {name: changes[name] for name in touched}).items():
+        setattr(experiment, name, parsed)
     links = before
     if "saved_metrics_ids" in changes:
         links = _linked(experiment, saved_metric_links.parse_links(changes["saved_metrics_ids"]), present)
@@ -85,20 +85,24 @@ def plan(experiment: Experiment, changes: Mapping[str, Any]) -> MetricPlan:
     return MetricPlan(links=links, removed=[row for row in present if row.pk not in kept])
 
 
-def _parsed(experiment: Experiment, sent: Any, *, name: str) -> list[dict[str, Any]]:
-    stored = {metric["uuid"]: metric for metric in (*experiment.metrics, *experiment.metrics_secondary)}
-    parsed = metrics.parse_metrics(sent, attr=name)
-    kept = []
+def _parsed(experiment: Experiment, sent: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The lists that a request names, judged; a metric that was merely read and sent back is the stored one."""
+    stored: dict[Any, dict[str, Any]] = {
+        metric["uuid"]: metric for metric in (*experiment.metrics, *experiment.metrics_secondary)
+    }
+    parsed = {name: metrics.parse_metrics(value, attr=name) for name, value in sent.items()}
     asked: set[int] = set()
-    for metric in parsed:
+
+    def kept(metric: dict[str, Any]) -> dict[str, Any]:
         same = stored.get(metric.get("uuid"))
         if same is not None and metrics.differs_only_in_action_names(metric, same):
-            kept.append(same)
-            continue
-        asked |= metrics.action_ids([metric]) - (metrics.action_ids([same]) if same is not None else set())
-        kept.append(metric)
+            return same
+        asked.update(metrics.action_ids([metric]) - metrics.action_ids([] if same is None else [same]))
+        return metric
+
+    lists = {name: [kept(metric) for metric in listed] for name, listed in parsed.items()}
     check_actions(experiment.project, wanted=asked)
-    return kept
+    return lists
 
 
 def _linked(

@@ -14,6 +14,7 @@ from common.errors import Invalid
 from experiments import excluded_variants, running_time_calculation
 from experiments.models import Experiment
 from experiments.variants import is_percentage, parse_variants, with_split_percent
+from feature_flags.validation.groups import first_rollout
 from feature_flags.validation.structure import MAX_GROUP_TYPE_INDEX
 from feature_flags.validation.variants import variants_of
 
@@ -98,17 +99,18 @@ def shown(experiment: Experiment) -> dict[str, Any]:
     return form
 
 
-def following_flag(document: Mapping[str, Any], filters: Mapping[str, Any], *, rollout: Any) -> dict[str, Any]:
+def following_flag(document: Mapping[str, Any], filters: Mapping[str, Any], *, with_rollout: bool) -> dict[str, Any]:
     """Stored parameters that say of variants and aggregation what the flag's filters say.
 
-    A stored rollout becomes `rollout`, that of the flag's first group, unless `rollout` is None.
+    `with_rollout` does the same to a stored rollout, which goes when the flag has no group.
     """
     followed = {**document, VARIANTS: variants_of(filters)}
-    index = filters.get(AGGREGATION)
-    if index is None:
-        followed.pop(AGGREGATION, None)
-    else:
-        followed[AGGREGATION] = index
-    if ROLLOUT in followed and rollout is not None:
-        followed[ROLLOUT] = rollout
+    said = {AGGREGATION: filters.get(AGGREGATION)}
+    if with_rollout and ROLLOUT in document:
+        said[ROLLOUT] = first_rollout(filters)
+    for name, value in said.items():
+        if value is None:
+            followed.pop(name, None)
+        else:
+            followed[name] = value
     return followed

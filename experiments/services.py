@@ -82,11 +82,11 @@ def create_experiment(*, project: Project, user: User, fields: Mapping[str, Any]
 
     A draft, unless a start date is given. Raises Invalid for the first broken rule, of the flag's too.
     """
+    criteria = fields.get("exposure_criteria") or exposure_criteria.parse(None, creating=True)
+    check_actions(project, wanted=exposure_criteria.action_ids(criteria))
     start, end, archived = fields.get("start_date"), fields.get("end_date"), fields.get("archived", False)
     if archived and (start is None or end is None):
         raise Invalid(lifecycle.NOT_ENDED)
-    criteria = fields.get("exposure_criteria") or exposure_criteria.parse(None, creating=True)
-    check_actions(project, wanted=exposure_criteria.action_ids(criteria))
     lifecycle.check_date_order(start, end)
     sent: Parameters = fields.get("parameters") or parameters.parse_parameters(None)
     experiment = Experiment(

@@ -41,15 +41,15 @@ class ReadExperiments(ProjectViewSet):
         return pages.get_paginated_response(representation.from_rows(page, user_access_level=self.user_access_level))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return self.shown(self.object_id)
+        return self.shown(self.object_id, deleted=False)
 
-    def shown(self, experiment_id: int, *, status: int = 200) -> Response:
-        """The answer of every action that ends in one Experiment."""
+    def shown(self, experiment_id: int, *, status: int = 200, deleted: bool | None = None) -> Response:
+        """The answer of every action that ends in one Experiment; a write shows what it wrote, also a deleted one."""
         answer = representation.one(
             project=self.project,
             experiment_id=experiment_id,
             user_access_level=self.user_access_level,
-            deleted=None if self.request.method == "PATCH" else False,
+            deleted=deleted,
         )
         return Response(answer, status=status, headers={"ETag": representation.etag(answer)})
 

@@ -110,7 +110,7 @@ class ExperimentRequest(RequestSerializer):
     secondary_metrics = ParsedField(refuse_legacy)
     saved_metrics_ids = ParsedField(_as_sent)
     filters = ParsedField(_filters)
-    archived = FalseIfNullField(required=False)
+    archived = BooleanField(required=False)
     deleted = FalseIfNullField(required=False)
     type = serializers.ChoiceField(choices=ExperimentType.choices, required=False, allow_null=True)
     exposure_criteria = ExposureCriteriaField()
