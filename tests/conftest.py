@@ -12,7 +12,7 @@ from django.db import connections
 
 from tests import live_service, session_database
 
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.documented_answers"]
 
 _resources = pytest.StashKey[ExitStack]()
 _database_url = pytest.StashKey[str]()

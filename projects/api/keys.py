@@ -44,6 +44,7 @@ class PersonalAPIKeyViewSet(ScopedViewSet):
     sensitive_actions = ("create", "partial_update", "roll", "destroy")
     lookup_url_kwarg = "id"
     lookup_value_regex = "[^/]+"
+    action_refusals = {"current": (404,)}
     summaries = {
         "list": "List the caller's personal API keys",
         "roll": "Give a personal API key a new value",

@@ -48,5 +48,5 @@ def test_reader__loads_only_from_the_service_itself(db: None, client: Client, re
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
     for asset in assets:
         found = client.get(asset)
-        found.close()
         assert found.status_code == 200, asset
+        assert found.getvalue()  # reading to the end closes the file
