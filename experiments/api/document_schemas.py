@@ -148,9 +148,13 @@ class SchedulingConfigSerializer(serializers.Serializer[Any]):
     timeseries = serializers.BooleanField(required=False, help_text="true: results are computed once a day.")
 
 
-class HoldoutFilterSerializer(serializers.Serializer[Any]):
+class HoldoutFilterWriteSerializer(serializers.Serializer[Any]):
     properties = serializers.ListField(child=serializers.DictField(), required=False)
     rollout_percentage = serializers.FloatField(
         min_value=0, max_value=100, help_text="The share of users held out, in percent."
     )
+    variant = serializers.CharField(required=False, help_text="Always becomes `holdout-` and the id of the holdout.")
+
+
+class HoldoutFilterSerializer(HoldoutFilterWriteSerializer):
     variant = serializers.CharField(help_text="`holdout-` and the id of the holdout.")

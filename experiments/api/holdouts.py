@@ -54,6 +54,7 @@ class ExperimentHoldoutViewSet(ProjectViewSet):
     """The holdouts of a project."""
 
     queryset = ExperimentHoldout.objects.all()
+    serializer_class = schemas.ExperimentHoldoutSerializer
     scope_object = "experiment_holdout"
     alternative_scope_objects = ("experiment",)
 
@@ -63,22 +64,20 @@ class ExperimentHoldoutViewSet(ProjectViewSet):
             raise Missing
         return Response(shown(row), status=status)
 
-    @extend_schema(responses=schemas.ExperimentHoldoutSerializer(many=True))
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(rows(self.get_queryset().order_by("-created_at", "-id"))) or []
         return self.get_paginated_response([shown(row) for row in page])
 
-    @extend_schema(responses=schemas.ExperimentHoldoutSerializer)
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self._shown(self.object_id)
 
-    @extend_schema(request=HoldoutRequest, responses={201: schemas.ExperimentHoldoutSerializer})
+    @extend_schema(request=schemas.HoldoutWriteSerializer, responses={201: schemas.ExperimentHoldoutSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         fields = HoldoutRequest(data=self.check_body()).read()
         holdout = holdouts.create_holdout(project=self.project, user=self.caller, fields=fields)
         return self._shown(holdout.pk, status=201)
 
-    @extend_schema(request=HoldoutRequest, responses=schemas.ExperimentHoldoutSerializer)
+    @extend_schema(request=schemas.HoldoutWriteSerializer, responses=schemas.ExperimentHoldoutSerializer)
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with transaction.atomic():
             holdout = holdouts.lock_holdout(project=self.project, holdout_id=self.object_id)

@@ -6,7 +6,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Lower
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -37,6 +38,16 @@ class ExperimentSavedMetricSerializer(serializers.Serializer[Any]):
     user_access_level = serializers.CharField(allow_null=True)
 
 
+@extend_schema_serializer(component_name="ExperimentSavedMetricWrite")
+class SavedMetricWriteSerializer(serializers.Serializer[Any]):
+    """Describes the body of a creation and of a change."""
+
+    name = serializers.CharField(max_length=400)
+    description = serializers.CharField(max_length=400, required=False, allow_null=True, allow_blank=True)
+    query = MetricField()
+    tags = serializers.ListField(child=serializers.CharField(max_length=255), required=False, allow_null=True)
+
+
 class TagsField(serializers.ListField):
     """Tags: trimmed, each once, sorted; null means none."""
 
@@ -59,11 +70,11 @@ class SavedMetricRequest(RequestSerializer):
     tags = TagsField(required=False)
 
 
-@extend_schema(responses=ExperimentSavedMetricSerializer)
 class ExperimentSavedMetricViewSet(ProjectViewSet):
     """The saved metrics of a project."""
 
     queryset = ExperimentSavedMetric.objects.all()
+    serializer_class = ExperimentSavedMetricSerializer
     scope_object = "experiment_saved_metric"
     alternative_scope_objects = ("experiment",)
 
@@ -93,6 +104,9 @@ class ExperimentSavedMetricViewSet(ProjectViewSet):
             raise Missing
         return Response(self._shown(row), status=status)
 
+    @extend_schema(
+        parameters=[OpenApiParameter("search", OpenApiTypes.STR, description="Part of the name, in any case.")]
+    )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         found = self.get_queryset().order_by(Lower("name"), "id")
         if term := request.query_params.get("search"):
@@ -103,13 +117,13 @@ class ExperimentSavedMetricViewSet(ProjectViewSet):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self._one(self.object_id)
 
-    @extend_schema(request=SavedMetricRequest, responses={201: ExperimentSavedMetricSerializer})
+    @extend_schema(request=SavedMetricWriteSerializer, responses={201: ExperimentSavedMetricSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         fields = SavedMetricRequest(data=self.check_body()).read()
         saved_metric = saved_metrics.create_saved_metric(project=self.project, user=self.caller, fields=fields)
         return self._one(saved_metric.pk, status=201)
 
-    @extend_schema(request=SavedMetricRequest)
+    @extend_schema(request=SavedMetricWriteSerializer)
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with transaction.atomic():
             saved_metric = saved_metrics.lock_saved_metric(project=self.project, saved_metric_id=self.object_id)

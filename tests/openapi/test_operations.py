@@ -21,6 +21,8 @@ EXPECTED = (
     crud("experiments")
     | acts("experiments", "create", "launch", "pause", "resume", "end", "archive", "unarchive", "reset", "ship_variant")
     | acts("experiments", "retrieve", "stats", "requires_flag_implementation")
+    | crud("experiment_holdouts")
+    | crud("experiment_saved_metrics")
     | crud("feature_flags")
     | acts("feature_flags", "create", "enable", "disable", "archive", "unarchive")
     | acts("feature_flags", "retrieve", "status", "bulk_keys", "activity", "all_activity")
@@ -58,6 +60,10 @@ def test_operation_ids__exactly_these(operations: dict[str, dict[str, Any]]) -> 
     ("operation_id", "security"),
     [
         ("experiments_list", [{PERSONAL: ["experiment:read"]}, {SECRET: ["experiment:read"]}]),
+        (
+            "experiment_holdouts_list",
+            [{PERSONAL: ["experiment_holdout:read"]}, {PERSONAL: ["experiment:read"]}],
+        ),
         ("experiments_launch_create", [{PERSONAL: ["experiment:write"]}]),
         ("feature_flags_list", [{PERSONAL: ["feature_flag:read"]}]),
         ("feature_flags_create", [{PERSONAL: ["feature_flag:write"]}]),
