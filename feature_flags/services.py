@@ -4,7 +4,7 @@ An update is planned first (all rules, nothing written) and then applied, on a l
 its activity row and with what linked experiments keep of the flag.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -116,33 +116,38 @@ def create_flag(
 def lock_flag(*, project: Project, flag_id: int, with_experiments: bool = False) -> FeatureFlag:
     """The flag, locked until the transaction ends; deleted flags too. Raises Missing.
 
-    `with_experiments` locks the experiment rows on it first, as writes that reach them must. Whoever links an
-    experiment to a flag holds the flag's row, so that the set is complete once the flag is locked.
+    `with_experiments` locks the experiment rows on it first, as writes that reach them must.
+    """
+    flag = lock_flags([flag_id], with_experiments=with_experiments).get(flag_id)
+    if flag is None or flag.project_id != project.pk:
+        raise Missing
+    flag.project = project
+    return flag
+
+
+def lock_flags(flag_ids: Collection[int], *, with_experiments: bool = False) -> dict[int, FeatureFlag]:
+    """Flags by id, locked in ascending id until the transaction ends; unknown ids are missing.
+
+    `with_experiments` locks the experiment rows on all of them first. Whoever links an experiment to a flag holds the
+    flag's row, so that the set is complete once the flags are locked.
     """
     while True:
         savepoint = transaction.savepoint()
-        locked: list[int] = []
+        locked: set[int] = set()
         if with_experiments:
-            locked = _linked_ids(flag_id)
-            usage.lock(flag_id)
-        flag = (
-            FeatureFlag.objects.select_for_update(of=("self",))
-            .select_related("last_modified_by")
-            .filter(project=project, pk=flag_id)
-            .first()
-        )
-        if flag is None:
-            raise Missing
-        if not with_experiments or set(_linked_ids(flag_id)) <= set(locked):
+            locked = _linked_ids(flag_ids)
+            usage.lock(flag_ids)
+        rows = FeatureFlag.objects.select_for_update(of=("self",)).select_related("last_modified_by")
+        flags = {flag.pk: flag for flag in rows.filter(pk__in=flag_ids).order_by("pk")}
+        if not with_experiments or _linked_ids(flag_ids) <= locked:
             transaction.savepoint_commit(savepoint)
-            flag.project = project
-            return flag
+            return flags
         # An experiment was linked between the two locks. Giving both up and starting over keeps their order.
         transaction.savepoint_rollback(savepoint)
 
 
-def _linked_ids(flag_id: int) -> list[int]:
-    return [experiment.id for experiment in usage.linked_to(flag_id)]
+def _linked_ids(flag_ids: Collection[int]) -> set[int]:
+    return {experiment.id for experiments in usage.linked(flag_ids).values() for experiment in experiments}
 
 
 @transaction.atomic

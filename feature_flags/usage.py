@@ -80,9 +80,9 @@ def linked_to(flag_id: int) -> list[LinkedExperiment]:
     return linked([flag_id]).get(flag_id, [])
 
 
-def lock(flag_id: int) -> None:
-    """Lock the experiment rows on a flag whose own row is not locked yet."""
-    _users.lock([flag_id])
+def lock(flag_ids: Collection[int]) -> None:
+    """Lock the experiment rows on flags whose own rows are not locked yet."""
+    _users.lock(flag_ids)
 
 
 def configuration_changed(flag: "FeatureFlag", *, first_rollout_changed: bool) -> None:
