@@ -7,6 +7,8 @@ from rest_framework import serializers
 from rest_framework.fields import SkipField
 from rest_framework.settings import api_settings
 
+AnyField = serializers.Field[Any, Any, Any, Any]
+
 
 class RequestSerializer(serializers.Serializer[Any]):
     """Reads fields in the order they are declared and refuses the first that is wrong.
@@ -37,11 +39,15 @@ class RequestSerializer(serializers.Serializer[Any]):
 
 
 class ParsedField(serializers.Field[Any, Any, Any, Any]):
-    """A field whose value, null included, is judged by a function of the domain."""
+    """A field whose value, null included, is judged by a function of the domain.
 
-    def __init__(self, parse: Callable[[Any], Any], **options: Any) -> None:
+    `described_by` is the field that tells callers of the OpenAPI document what it takes.
+    """
+
+    def __init__(self, parse: Callable[[Any], Any], *, described_by: AnyField, **options: Any) -> None:
         super().__init__(**{"required": False, "write_only": True, **options})
         self.parse = parse
+        self.described_by = described_by
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
         return (False, None) if data is None else super().validate_empty_values(data)

@@ -1,4 +1,4 @@
-"""ShapeField: a nested document in a request or an answer, described by its pydantic shape."""
+"""How fields whose values are judged elsewhere are described: by a pydantic shape, or by another field."""
 
 import copy
 from typing import Any
@@ -7,6 +7,7 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.plumbing import ResolvedComponent
 from rest_framework import serializers
 
+from common.api.serializers import ParsedField
 from common.api.shape_schemas import REFERENCE, components_of
 
 
@@ -40,3 +41,13 @@ class ShapeFieldSchema(OpenApiSerializerFieldExtension):
                 )
             )
         return {"$ref": REFERENCE.format(model=name)}
+
+
+class ParsedFieldSchema(OpenApiSerializerFieldExtension):
+    """Describes a ParsedField by the field it names."""
+
+    target_class = ParsedField
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        return auto_schema._map_serializer_field(self.target.described_by, direction)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import SkipField
 
@@ -25,6 +26,7 @@ class _KnownKeysOnly(RequestSerializer):
         return super().to_internal_value(data)
 
 
+@extend_schema_serializer(component_name="FlagInputVariant")
 class _VariantSerializer(_KnownKeysOnly):
     key = serializers.CharField()
     name = serializers.CharField(required=False, allow_null=True, allow_blank=True)
@@ -40,10 +42,12 @@ class _VariantSerializer(_KnownKeysOnly):
         return {name: value if isinstance(value, str) else data[name] for name, value in values.items()}
 
 
+@extend_schema_serializer(component_name="FlagInputMultivariate")
 class _MultivariateSerializer(_KnownKeysOnly):
     variants = serializers.ListField(child=_VariantSerializer())
 
 
+@extend_schema_serializer(component_name="FlagInputGroup")
 class _GroupSerializer(_KnownKeysOnly):
     properties = serializers.ListField(max_length=0, required=False)
     rollout_percentage = NumberField(required=False, allow_null=True, min_value=0, max_value=100)
@@ -53,10 +57,13 @@ class _GroupSerializer(_KnownKeysOnly):
         return {name: data[name] for name in values}
 
 
+@extend_schema_serializer(component_name="FlagInputFilters")
 class _FiltersSerializer(_KnownKeysOnly):
     multivariate = _MultivariateSerializer(required=False, allow_null=True)
     groups = serializers.ListField(child=_GroupSerializer(), max_length=1, required=False)
-    payloads = serializers.DictField(required=False, allow_null=True)
+    payloads = serializers.DictField(
+        required=False, allow_null=True, help_text="JSON text by variant; other values are stored as their JSON text."
+    )
     aggregation_group_type_index = serializers.IntegerField(
         required=False, allow_null=True, min_value=0, max_value=MAX_GROUP_TYPE_INDEX
     )
@@ -67,6 +74,7 @@ class _FlagSerializer(_KnownKeysOnly):
     ensure_experience_continuity = BooleanField(required=False, allow_null=True)
 
 
+@extend_schema_serializer(component_name="ExperimentFlagInput")
 class FlagInputField(_FlagSerializer):
     """Answers FlagSettings. Null, an echo of the flag as it is read, and an object without settings are skipped."""
 

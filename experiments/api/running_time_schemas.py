@@ -1,34 +1,8 @@
-"""What a running time calculation takes and gives, for the OpenAPI document."""
+"""What a running time calculation gives, for the OpenAPI document."""
 
 from typing import Any
 
 from rest_framework import serializers
-
-METRIC_TYPES = ("funnel", "mean_count", "mean_sum_or_avg", "ratio", "retention")
-
-
-class BaselineStatsSerializer(serializers.Serializer[Any]):
-    """An arm's sums, named as results name them."""
-
-    number_of_samples = serializers.IntegerField(min_value=0)
-    sum = serializers.FloatField(required=False)
-    sum_squares = serializers.FloatField(required=False, default=0)
-    denominator_sum = serializers.FloatField(required=False, allow_null=True)
-    denominator_sum_squares = serializers.FloatField(required=False, allow_null=True)
-    numerator_denominator_sum_product = serializers.FloatField(required=False, allow_null=True)
-    step_counts = serializers.ListField(child=serializers.IntegerField(), required=False)
-
-
-class RunningTimeRequestSerializer(serializers.Serializer[Any]):
-    metric_type = serializers.ChoiceField(choices=METRIC_TYPES)
-    minimum_detectable_effect = serializers.FloatField(help_text="In percent of the baseline, above 0.")
-    number_of_variants = serializers.IntegerField(min_value=2, required=False, default=2)
-    exposure_rate_per_day = serializers.FloatField(min_value=0, required=False, allow_null=True)
-    baseline_value = serializers.FloatField(required=False, allow_null=True)
-    variance = serializers.FloatField(min_value=0, required=False, allow_null=True)
-    baseline_stats = BaselineStatsSerializer(
-        required=False, allow_null=True, help_text="The sums of the baseline, in place of its value and variance."
-    )
 
 
 class DetectableEffectSerializer(serializers.Serializer[Any]):
