@@ -118,7 +118,7 @@ def create_experiment(*, project: Project, user: User, fields: Mapping[str, Any]
         is_configured="feature_flag" in fields,
         user=user,
     )
-    _check_analysis(experiment, variant_keys(experiment.feature_flag.filters))
+    check_analysis(experiment, variant_keys(experiment.feature_flag.filters))
     experiment.stats_config = stats_config.with_project_defaults(experiment.stats_config, project=project)
     insert(experiment, planned, user=user)
     return experiment
@@ -165,7 +165,8 @@ def holdout_of(project: Project, holdout_id: int | None) -> ExperimentHoldout | 
     return holdout
 
 
-def _check_analysis(experiment: Experiment, variants: list[str]) -> None:
+def check_analysis(experiment: Experiment, variants: list[str]) -> None:
+    """Raise Invalid unless method, baseline and excluded variants fit these variants."""
     stats_config.check(experiment.stats_config, variants=variants)
     excluded_variants.check(
         experiment.excluded_variants, variants=variants, baseline=stats_config.baseline(experiment.stats_config)
@@ -234,7 +235,7 @@ def _check_changed_analysis(experiment: Experiment, before: _Before, variants: l
         for name in ("stats_config", "excluded_variants")
     )
     if changed or set(variants) != set(variant_keys(experiment.feature_flag.filters)):
-        _check_analysis(experiment, variants)
+        check_analysis(experiment, variants)
 
 
 def _refuse_hopeless_restore(experiment: Experiment, changes: Mapping[str, Any]) -> None:

@@ -160,6 +160,23 @@ def enter_project(request: Request, path_id: str) -> ProjectAccess:
     return ProjectAccess(project=project, level=level)
 
 
+def writable_sibling(request: Request, project_id: int) -> Project:
+    """Another project that a request writes to besides that of its path.
+
+    Raises Missing when no organization of the caller has it, Denied when the caller's key may not enter it.
+    """
+    number = parse_id(str(project_id))
+    found = Project.objects.select_related("organization").annotate(caller_level=_membership_level(request.user))
+    target = None if number is None else found.filter(pk=number).first()
+    if target is None or target.caller_level is None:
+        raise Missing("Target team not found.")
+    try:
+        check_key_restrictions(request, organization=target.organization, project=target, level=target.caller_level)
+    except Denied as error:
+        raise Denied("You do not have write access to the target project.") from error
+    return target
+
+
 def check_key_restrictions(
     request: Request, *, organization: Organization, project: Project | None, level: int | None
 ) -> None:
