@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
@@ -10,14 +10,28 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from cohorts.api import representation as cohort_representation
 from common.api.preconditions import check_if_match
-from experiments import services
+from experiments import duplicate, services
 from experiments.api import representation, schemas
 from experiments.api.read import ReadExperiments
-from experiments.api.requests import EndRequest, ExperimentRequest, ShipVariantRequest, named_rows, restores
+from experiments.api.requests import (
+    CopyToProjectRequest,
+    DuplicateRequest,
+    EndRequest,
+    ExperimentChange,
+    ExperimentCreation,
+    ShipVariantRequest,
+    named_rows,
+    restores,
+    wishes,
+)
+from experiments.exposure_cohort import create_exposure_cohort
 from experiments.locking import lock_experiment
 from experiments.models import Experiment
+from projects.access import writable_sibling
 from projects.api.base import DeleteByPatch
+from projects.models import Project
 
 
 class ExperimentViewSet(DeleteByPatch, ReadExperiments):
@@ -33,19 +47,22 @@ class ExperimentViewSet(DeleteByPatch, ReadExperiments):
         "archive": "Archive a stopped experiment",
         "unarchive": "Take an experiment out of the archive",
         "reset": "Make an experiment a draft again",
+        "duplicate": "Copy an experiment within its project",
+        "copy_to_project": "Copy an experiment to another project",
+        "create_exposure_cohort_for_experiment": "Create the cohort of the users whom an experiment exposed",
     }
 
-    @extend_schema(request=schemas.ExperimentCreateSerializer, responses={201: schemas.ExperimentSerializer})
+    @extend_schema(request=ExperimentCreation, responses={201: schemas.ExperimentSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        fields = ExperimentRequest(data=self.check_body(), context={"project": self.project}).read()
+        fields = ExperimentCreation(data=self.check_body(), context={"project": self.project}).read()
         experiment = services.create_experiment(project=self.project, user=self.caller, fields=fields)
         return self.shown(experiment.pk, status=201)
 
-    @extend_schema(request=schemas.ExperimentUpdateSerializer, responses=schemas.ExperimentSerializer)
+    @extend_schema(request=ExperimentChange, responses=schemas.ExperimentSerializer)
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         peeked = self.peek_body()
         with self._locked(deleted_too=restores(peeked), **named_rows(peeked)) as experiment:
-            body = ExperimentRequest(data=self.check_body(), partial=True, context={"project": self.project})
+            body = ExperimentChange(data=self.check_body(), partial=True, context={"project": self.project})
             services.update_experiment(experiment, user=self.caller, changes=body.read())
         return self.shown(experiment.pk)
 
@@ -64,12 +81,12 @@ class ExperimentViewSet(DeleteByPatch, ReadExperiments):
     def resume(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self._act("resume")
 
-    @extend_schema(request=schemas.EndRequestSerializer, responses=schemas.ExperimentSerializer)
+    @extend_schema(request=EndRequest, responses=schemas.ExperimentSerializer)
     @action(detail=True, methods=["post"])
     def end(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self._act("end", EndRequest)
 
-    @extend_schema(request=schemas.ShipVariantRequestSerializer, responses=schemas.ExperimentSerializer)
+    @extend_schema(request=ShipVariantRequest, responses=schemas.ExperimentSerializer)
     @action(detail=True, methods=["post"])
     def ship_variant(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self._act("ship_variant", ShipVariantRequest)
@@ -89,6 +106,33 @@ class ExperimentViewSet(DeleteByPatch, ReadExperiments):
     def reset(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self._act("reset")
 
+    @extend_schema(request=DuplicateRequest, responses=schemas.ExperimentSerializer)
+    @action(detail=True, methods=["post"])
+    def duplicate(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic():
+            source = self._locked_source(self.project)
+            body = DuplicateRequest(data=self.check_body()).read()
+            made = duplicate.copy_experiment(source, target=self.project, user=self.caller, **wishes(body))
+        return self.shown(made.pk)
+
+    @extend_schema(request=CopyToProjectRequest, responses={201: schemas.ExperimentSerializer})
+    @action(detail=True, methods=["post"])
+    def copy_to_project(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        self._check_if_match(cast(Experiment, self.get_object()))
+        body = CopyToProjectRequest(data=self.check_body()).read()
+        target = writable_sibling(request, body["target_team_id"])
+        with transaction.atomic():
+            source = self._locked_source(target)
+            made = duplicate.copy_experiment(source, target=target, user=self.caller, **wishes(body))
+        return self.shown(made.pk, status=201, project=target)
+
+    @extend_schema(request=None, responses=schemas.ExposureCohortSerializer)
+    @action(detail=True, methods=["post"])
+    def create_exposure_cohort_for_experiment(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with self._locked() as experiment:
+            cohort = create_exposure_cohort(experiment, user=self.caller)
+        return Response({"cohort": cohort_representation.shown(cohort)})
+
     def _act(self, name: str, body: type[EndRequest] | None = None) -> Response:
         with self._locked() as experiment:
             arguments = body(data=self.check_body()).read() if body is not None else {}
@@ -100,10 +144,25 @@ class ExperimentViewSet(DeleteByPatch, ReadExperiments):
         """The experiment of the path and its flag, locked; If-Match has been judged on the locked row."""
         with transaction.atomic():
             experiment = lock_experiment(project=self.project, experiment_id=self.object_id, **named)
-            wanted = self.request.headers.get("If-Match")
-            if wanted is not None:
-                shown = representation.one(
-                    project=self.project, experiment_id=experiment.pk, user_access_level=None, deleted=None
-                )
-                check_if_match(wanted, representation.etag(shown))
+            self._check_if_match(experiment)
             yield experiment
+
+    def _locked_source(self, target: Project) -> Experiment:
+        """The experiment of the path, locked with its flag and the one that the body names in `target`."""
+        key = self.peek_body().get("feature_flag_key")
+        source = duplicate.lock_source(
+            project=self.project,
+            experiment_id=self.object_id,
+            target=target,
+            key=key.strip() if isinstance(key, str) else None,
+        )
+        self._check_if_match(source)
+        return source
+
+    def _check_if_match(self, experiment: Experiment) -> None:
+        wanted = self.request.headers.get("If-Match")
+        if wanted is not None:
+            shown = representation.one(
+                project=self.project, experiment_id=experiment.pk, user_access_level=None, deleted=None
+            )
+            check_if_match(wanted, representation.etag(shown))

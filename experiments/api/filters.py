@@ -29,7 +29,7 @@ def filtered(
         queryset = queryset.filter(_status(sent["status"]))
     for name in ("feature_flag_id", "created_by_id", "holdout_id"):
         if name in sent:
-            queryset = queryset.filter(_reference(name, sent[name]))
+            queryset = queryset.filter(reference(name, sent[name]))
     if "search" in sent:
         term = sent["search"]
         queryset = queryset.filter(Q(name__icontains=term) | Q(feature_flag__key__icontains=term))
@@ -56,7 +56,8 @@ def _status(value: str) -> Q:
     return condition
 
 
-def _reference(name: str, value: str) -> Q:
+def reference(name: str, value: str) -> Q:
+    """The condition that a foreign key has the id that a parameter of its name gives. Raises Invalid for no number."""
     try:
         number = int(value)
     except ValueError:

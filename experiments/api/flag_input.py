@@ -49,7 +49,7 @@ class _MultivariateSerializer(_KnownKeysOnly):
 
 @extend_schema_serializer(component_name="FlagInputGroup")
 class _GroupSerializer(_KnownKeysOnly):
-    properties = serializers.ListField(max_length=0, required=False)
+    properties = serializers.ListField(child=serializers.DictField(), max_length=0, required=False)
     rollout_percentage = NumberField(required=False, allow_null=True, min_value=0, max_value=100)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:

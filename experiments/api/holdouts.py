@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +15,7 @@ from common.documents import as_text, fragment
 from common.errors import Missing
 from experiments import holdouts
 from experiments.api import schemas
+from experiments.api.document_schemas import HoldoutFilterWriteSerializer
 from experiments.models import ExperimentHoldout
 from projects.api.base import ProjectViewSet
 from projects.api.user_basic import user_basic_columns, user_basic_of_row
@@ -22,12 +23,20 @@ from projects.api.user_basic import user_basic_columns, user_basic_of_row
 _PLAIN = ("id", "name", "description", "created_at", "updated_at")
 
 
+@extend_schema_serializer(component_name="ExperimentHoldoutWrite")
 class HoldoutRequest(RequestSerializer):
     """A creation, or with `partial` a PATCH."""
 
     name = serializers.CharField(max_length=400)
     description = serializers.CharField(max_length=400, required=False, allow_null=True, allow_blank=True)
-    filters = ParsedField(holdouts.parse_filters)
+    filters = ParsedField(
+        holdouts.parse_filters,
+        described_by=serializers.ListField(
+            child=HoldoutFilterWriteSerializer(),
+            allow_empty=False,
+            help_text="The first one says what share is held out.",
+        ),
+    )
 
 
 def rows(queryset: QuerySet[ExperimentHoldout]) -> QuerySet[ExperimentHoldout, dict[str, Any]]:
@@ -71,13 +80,13 @@ class ExperimentHoldoutViewSet(ProjectViewSet):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self._shown(self.object_id)
 
-    @extend_schema(request=schemas.HoldoutWriteSerializer, responses={201: schemas.ExperimentHoldoutSerializer})
+    @extend_schema(request=HoldoutRequest, responses={201: schemas.ExperimentHoldoutSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         fields = HoldoutRequest(data=self.check_body()).read()
         holdout = holdouts.create_holdout(project=self.project, user=self.caller, fields=fields)
         return self._shown(holdout.pk, status=201)
 
-    @extend_schema(request=schemas.HoldoutWriteSerializer, responses=schemas.ExperimentHoldoutSerializer)
+    @extend_schema(request=HoldoutRequest, responses=schemas.ExperimentHoldoutSerializer)
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with transaction.atomic():
             holdout = holdouts.lock_holdout(project=self.project, holdout_id=self.object_id)

@@ -179,8 +179,9 @@ class ExperimentRequest(RequestSerializer):
         required=False,
         help_text="Whether sent variants, rollout and aggregation reach the feature flag of a launched experiment.",
     )
-    allow_unknown_events = serializers.JSONField(
-        required=False, help_text="Has no effect: event names are not checked against stored events."
+    allow_unknown_events = ParsedField(
+        _as_sent,
+        described_by=BooleanField(help_text="Has no effect: event names are not checked against stored events."),
     )
 
 

@@ -38,16 +38,6 @@ class ExperimentSavedMetricSerializer(serializers.Serializer[Any]):
     user_access_level = serializers.CharField(allow_null=True)
 
 
-@extend_schema_serializer(component_name="ExperimentSavedMetricWrite")
-class SavedMetricWriteSerializer(serializers.Serializer[Any]):
-    """Describes the body of a creation and of a change."""
-
-    name = serializers.CharField(max_length=400)
-    description = serializers.CharField(max_length=400, required=False, allow_null=True, allow_blank=True)
-    query = MetricField()
-    tags = serializers.ListField(child=serializers.CharField(max_length=255), required=False, allow_null=True)
-
-
 class TagsField(serializers.ListField):
     """Tags: trimmed, each once, sorted; null means none."""
 
@@ -61,12 +51,13 @@ class TagsField(serializers.ListField):
         return sorted(set(super().to_internal_value(data)))
 
 
+@extend_schema_serializer(component_name="ExperimentSavedMetricWrite")
 class SavedMetricRequest(RequestSerializer):
     """A creation, or with `partial` a PATCH. The query is judged against the stored one."""
 
     name = serializers.CharField(max_length=400)
     description = serializers.CharField(max_length=400, required=False, allow_null=True, allow_blank=True)
-    query = ParsedField(lambda query: query, required=True)
+    query = ParsedField(lambda query: query, described_by=MetricField(), required=True)
     tags = TagsField(required=False)
 
 
@@ -117,13 +108,13 @@ class ExperimentSavedMetricViewSet(ProjectViewSet):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self._one(self.object_id)
 
-    @extend_schema(request=SavedMetricWriteSerializer, responses={201: ExperimentSavedMetricSerializer})
+    @extend_schema(request=SavedMetricRequest, responses={201: ExperimentSavedMetricSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         fields = SavedMetricRequest(data=self.check_body()).read()
         saved_metric = saved_metrics.create_saved_metric(project=self.project, user=self.caller, fields=fields)
         return self._one(saved_metric.pk, status=201)
 
-    @extend_schema(request=SavedMetricWriteSerializer)
+    @extend_schema(request=SavedMetricRequest)
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with transaction.atomic():
             saved_metric = saved_metrics.lock_saved_metric(project=self.project, saved_metric_id=self.object_id)

@@ -12,7 +12,6 @@ from cohorts.api.schemas import CohortSerializer
 from experiments.api.document_schemas import (
     ExposureCriteriaSerializer,
     HoldoutFilterSerializer,
-    HoldoutFilterWriteSerializer,
     ParametersSerializer,
     RunningTimeCalculationSerializer,
     SchedulingConfigSerializer,
@@ -38,7 +37,6 @@ __all__ = [
     "ExperimentSerializer",
     "ExposureCohortSerializer",
     "FlagImplementationSerializer",
-    "HoldoutWriteSerializer",
     "LaunchStatisticsSerializer",
     "RunningTimeSerializer",
 ]
@@ -54,15 +52,6 @@ class ExperimentHoldoutSerializer(serializers.Serializer[Any]):
     created_by = UserBasicSerializer(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
-
-
-@extend_schema_serializer(component_name="ExperimentHoldoutWrite")
-class HoldoutWriteSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=MAX_NAME)
-    description = serializers.CharField(max_length=400, required=False, allow_null=True, allow_blank=True)
-    filters = serializers.ListField(
-        child=HoldoutFilterWriteSerializer(), allow_empty=False, help_text="The first one says what share is held out."
-    )
 
 
 class SavedMetricMetadataSerializer(serializers.Serializer[Any]):
