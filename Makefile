@@ -8,7 +8,7 @@ pip_compile := $(bin)/pip-compile --quiet --strip-extras --generate-hashes --all
 pytest := $(bin)/python -m pytest --numprocesses auto --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow check format bench openapi lock
+.PHONY: help setup run test test-slow check format bench openapi lifecycle lock
 
 help: ## Show the commands.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,6 +44,9 @@ bench: .venv/.installed-dev ## Measure the service against its floor (docs in be
 
 openapi: .venv/.installed-dev ## Write openapi.yaml anew.
 	$(bin)/python manage.py spectacular --fail-on-warn --validate --file openapi.yaml
+
+lifecycle: .venv/.installed-dev ## Write the table of docs/lifecycle.md anew.
+	$(bin)/python manage.py lifecycle_table
 
 lock: .venv/.installed-dev ## Lock the dependencies of pyproject.toml; ARGS="--upgrade" takes newer versions.
 	$(pip_compile) $(ARGS) --output-file requirements.lock pyproject.toml

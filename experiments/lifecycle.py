@@ -14,12 +14,13 @@ from typing import Any
 from common.errors import Invalid, InvalidState
 from experiments.flag_config import shipped_filters
 from experiments.models import Experiment, ExperimentStatus
-from experiments.variants import check_flag_variants
+from experiments.variants import NO_CONTROL, TOO_FEW, check_flag_variants
 from feature_flags.services import FlagChanges
 from feature_flags.validation.variants import variant_keys
 
 END_BEFORE_START = "End date must be after start date"
 NOT_ENDED = "Experiment must be ended before it can be archived."
+VARIANT_NOT_FOUND = "Variant '<key>' not found on feature flag."
 
 
 class State(StrEnum):
@@ -71,6 +72,10 @@ class Refused:
     states: frozenset[State]
     text: str
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.text,)
+
     def __call__(self, act: Act) -> None:
         if state_of(act.experiment) in self.states:
             raise InvalidState(self.text)
@@ -82,22 +87,41 @@ class NeedsFlag:
 
     text: str
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.text,)
+
     def __call__(self, act: Act) -> None:
         if act.experiment.feature_flag.deleted:
             raise InvalidState(self.text)
 
 
-Refusal = Refused | NeedsFlag | Callable[[Act], None]
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Refused by a rule of its own, which says one of these sentences; `<key>` in one stands for what was sent."""
+
+    texts: tuple[str, ...]
+    check: Callable[[Act], None]
+
+    def __call__(self, act: Act) -> None:
+        self.check(act)
+
+
+Refusal = Refused | NeedsFlag | Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """A named transition: when it is refused, in order, and what it does. `by_patch_only` has no action endpoint."""
+    """A named transition: when it is refused, in order, and what it does (the docstring of `effect`).
+
+    `has_action`: there is an endpoint of this name. `patch`: what a PATCH sends to the same end, None where it cannot.
+    """
 
     name: str
     refusals: tuple[Refusal, ...]
     effect: Callable[[Act], None]
-    by_patch_only: bool
+    has_action: bool
+    patch: str | None
 
     @property
     def sources(self) -> frozenset[State]:
@@ -109,10 +133,12 @@ class Transition:
 TRANSITIONS: dict[str, Transition] = {}
 
 
-def _transition(*refusals: Refusal, by_patch_only: bool = False) -> Callable[[Callable[[Act], None]], None]:
+def _transition(
+    *refusals: Refusal, patch: str | None = None, has_action: bool = True
+) -> Callable[[Callable[[Act], None]], None]:
     def register(effect: Callable[[Act], None]) -> None:
         name = effect.__name__.removeprefix("_")
-        TRANSITIONS[name] = Transition(name=name, refusals=refusals, effect=effect, by_patch_only=by_patch_only)
+        TRANSITIONS[name] = Transition(name=name, refusals=refusals, effect=effect, has_action=has_action, patch=patch)
 
     return register
 
@@ -126,61 +152,77 @@ _ENDED = _refused("Experiment has already ended.", State.STOPPED, State.ARCHIVED
 _FLAG_LINKED = NeedsFlag("Experiment does not have a feature flag linked.")
 
 
-def _variants_suffice(act: Act) -> None:
+def _check_variants(act: Act) -> None:
     check_flag_variants(variant_keys(act.experiment.feature_flag.filters))
 
 
-def _ends_later(act: Act) -> None:
+def _check_start(act: Act) -> None:
     check_date_order(act.at, act.experiment.end_date)
 
 
-def _started_earlier(act: Act) -> None:
-    check_date_order(act.experiment.start_date, act.at)
+def _check_end(act: Act) -> None:
+    if act.experiment.end_date is None:
+        check_date_order(act.experiment.start_date, act.at)
 
 
-def _has_variant(act: Act) -> None:
+def _check_shipped(act: Act) -> None:
     key = act.arguments["variant_key"]
     if key not in variant_keys(act.experiment.feature_flag.filters):
-        raise InvalidState(f"Variant '{key}' not found on feature flag.")
+        raise InvalidState(VARIANT_NOT_FOUND.replace("<key>", key))
+
+
+_VARIANTS_SUFFICE = Rule((TOO_FEW, NO_CONTROL), _check_variants)
+_STARTS_BEFORE_ITS_END = Rule((END_BEFORE_START,), _check_start)
+_ENDS_AFTER_ITS_START = Rule((END_BEFORE_START,), _check_end)
+_HAS_VARIANT = Rule((VARIANT_NOT_FOUND,), _check_shipped)
 
 
 @_transition(
     _refused("Experiment has already been launched.", State.RUNNING, State.PAUSED, State.STOPPED, State.ARCHIVED),
     NeedsFlag("Experiment cannot be launched because its feature flag has been deleted."),
-    _variants_suffice,
-    _ends_later,
+    _VARIANTS_SUFFICE,
+    _STARTS_BEFORE_ITS_END,
+    patch="start_date",
 )
 def _launch(act: Act) -> None:
-    """The start date is set and the flag serves its variants."""
+    """`start_date` is set; the flag is switched on and serves its variants."""
     act.experiment.start_date = act.at
     act.flag_changes["active"] = True
 
 
 @_transition(_NOT_LAUNCHED, _ENDED, _FLAG_LINKED, _refused("Experiment is already paused.", State.PAUSED))
 def _pause(act: Act) -> None:
-    """The flag serves nobody until the experiment is resumed."""
+    """The flag is switched off and serves nobody until the experiment is resumed."""
     act.flag_changes["active"] = False
 
 
 @_transition(_NOT_LAUNCHED, _ENDED, _FLAG_LINKED, _refused("Experiment is not paused.", State.RUNNING))
 def _resume(act: Act) -> None:
-    """The flag serves its variants again."""
+    """The flag is switched on and serves its variants again."""
     act.flag_changes["active"] = True
 
 
-@_transition(_NOT_LAUNCHED, _ENDED, _started_earlier)
+@_transition(_NOT_LAUNCHED, _ENDED, _ENDS_AFTER_ITS_START, patch="end_date")
 def _end(act: Act) -> None:
-    """The window of the results closes; users keep their variants."""
+    """`end_date`, and what was sent of `conclusion` and `conclusion_comment`, are set: the window of the results
+    closes. The flag stays as it is: users keep their variants.
+    """
     act.experiment.end_date = act.at
     _conclude(act)
 
 
-@_transition(_NOT_LAUNCHED, NeedsFlag("Experiment does not have a linked feature flag."), _has_variant)
+@_transition(
+    _NOT_LAUNCHED,
+    NeedsFlag("Experiment does not have a linked feature flag."),
+    _HAS_VARIANT,
+    _ENDS_AFTER_ITS_START,
+)
 def _ship_variant(act: Act) -> None:
-    """One variant gets all the weight; an experiment that still runs ends."""
+    """`end_date` is set unless there is one, as are `conclusion` and `conclusion_comment` where sent. In the flag one
+    variant gets all the weight; whether it is on does not change.
+    """
     experiment = act.experiment
     if experiment.end_date is None:
-        _started_earlier(act)
         experiment.end_date = act.at
     _conclude(act)
     act.flag_changes["filters"] = shipped_filters(
@@ -193,30 +235,40 @@ def _ship_variant(act: Act) -> None:
 @_transition(
     _refused("Experiment is already archived.", State.ARCHIVED),
     _refused(NOT_ENDED, State.DRAFT, State.RUNNING, State.PAUSED),
+    patch="archived: true",
 )
 def _archive(act: Act) -> None:
-    """The experiment leaves the default list."""
+    """`archived` is set: the experiment leaves the default list. The flag stays as it is."""
     act.experiment.archived = True
 
 
-@_transition(_refused("Experiment is not archived.", State.DRAFT, State.RUNNING, State.PAUSED, State.STOPPED))
+@_transition(
+    _refused("Experiment is not archived.", State.DRAFT, State.RUNNING, State.PAUSED, State.STOPPED),
+    patch="archived: false",
+)
 def _unarchive(act: Act) -> None:
-    """The experiment is in the default list again."""
+    """`archived` is cleared: the experiment is in the default list again. The flag stays as it is."""
     act.experiment.archived = False
 
 
-@_transition(_refused("Experiment is already in draft state.", State.DRAFT))
+@_transition(_refused("Experiment is already in draft state.", State.DRAFT), patch="start_date: null")
 def _reset(act: Act) -> None:
-    """Dates, conclusion and comment are cleared; everything else stays, the flag even active."""
+    """`start_date`, `end_date`, `conclusion`, `conclusion_comment` and `archived` are cleared, all else is kept. The
+    flag stays as it is, even switched on.
+    """
     experiment = act.experiment
     experiment.start_date = experiment.end_date = None
     experiment.archived = False
     experiment.conclusion = experiment.conclusion_comment = None
 
 
-@_transition(_refused("Experiment has not ended.", State.DRAFT, State.RUNNING, State.PAUSED), by_patch_only=True)
+@_transition(
+    _refused("Experiment has not ended.", State.DRAFT, State.RUNNING, State.PAUSED),
+    patch="end_date: null",
+    has_action=False,
+)
 def _reopen(act: Act) -> None:
-    """The experiment runs again, its conclusion is kept."""
+    """`end_date` and `archived` are cleared, all else is kept: the experiment goes on. The flag stays as it is."""
     act.experiment.end_date = None
     act.experiment.archived = False
 

@@ -8,6 +8,7 @@ from feature_flags.eligibility import CONTROL, MAX_VARIANTS, MIN_VARIANTS
 from feature_flags.validation.variants import sums_to_100
 
 TOO_FEW = "Feature flag must have at least 2 variants (control and at least one test variant)"
+NO_CONTROL = f"Feature flag must have a variant with key '{CONTROL}'"
 TOO_MANY = f"Feature flag variants must be less than {MAX_VARIANTS + 1}"
 
 DEFAULT_VARIANTS: tuple[Mapping[str, Any], ...] = (
@@ -96,7 +97,7 @@ def check_flag_variants(keys: Sequence[str]) -> None:
     if len(keys) < MIN_VARIANTS:
         raise Invalid(TOO_FEW)
     if CONTROL not in keys:
-        raise Invalid("Feature flag must have a variant with key 'control'")
+        raise Invalid(NO_CONTROL)
 
 
 def with_split_percent(variants: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
