@@ -10,6 +10,7 @@ import environ
 import pytest
 from django.db import connections
 
+from feature_flags.definitions_cache import cache
 from tests import live_service, session_database
 
 pytest_plugins = ["tests.cast", "tests.documented_answers"]
@@ -62,6 +63,13 @@ def database_url(pytestconfig: pytest.Config) -> str:
 def django_db_modify_db_settings(database_url: str, django_db_modify_db_settings_parallel_suffix: None) -> None:
     """Called by pytest-django before it makes the test database; tests without a database start no server."""
     connections.settings["default"].update(environ.Env.db_url_config(database_url))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The test database, which cannot be dropped while the process listens on it."""
+    yield
+    cache.close()
 
 
 @pytest.fixture(scope="session")

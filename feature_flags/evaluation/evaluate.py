@@ -1,6 +1,6 @@
 """Evaluating flags for a subject. Never raises, whatever was stored; the order of the steps is that of the text."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from common.matching import MISSING
 from feature_flags.evaluation import outcomes
@@ -18,7 +18,7 @@ from feature_flags.evaluation.conditions import (
 )
 from feature_flags.evaluation.definitions import ENROLLMENT_KEY, ConditionSet, Flag
 from feature_flags.evaluation.outcomes import Evaluation
-from feature_flags.evaluation.project import Cohort, Definitions
+from feature_flags.evaluation.project import Cohort, Definitions, Selection
 from feature_flags.evaluation.subject import Subject
 
 _NO_GROUPS = Evaluation(False, outcomes.NO_CONDITION_MATCH)
@@ -41,23 +41,13 @@ class Evaluator:
         self._results: dict[int, Evaluation] = {}
         self._members: dict[int, bool] = {}
 
-    def all(self, flags: Collection[Flag] | None = None) -> dict[int, Evaluation]:
-        """The answers of the active flags among `flags` (default: of all) by id, and of the flags they ask."""
-        if flags is None:
-            chosen: Collection[Flag] = self._definitions.flags
-        elif any(self._definitions.dependencies[flag.id] for flag in flags):
-            chosen = self._definitions.with_dependencies([flag.id for flag in flags])
-        else:
-            chosen = flags
+    def all(self, selection: Selection) -> dict[int, Evaluation]:
+        """The answers of the selected flags by id, and of the flags they ask."""
         results = self._results
-        for flag in chosen:
-            if flag.active and flag.id not in results:
+        for flag in selection.order:
+            if flag.id not in results:
                 results[flag.id] = flag.verdict or self._evaluate(flag)
         return results
-
-    def one(self, flag: Flag) -> Evaluation | None:
-        """The answer of one flag; None when it is inactive."""
-        return self.all([flag]).get(flag.id)
 
     # --- one flag --------------------------------------------------------------------------------------------------
 

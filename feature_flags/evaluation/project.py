@@ -1,6 +1,6 @@
 """The flags of one project put in relation to each other and to its cohorts and group types."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,11 +91,24 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Some flags to be asked, and all that follows from which they are.
+
+    `flags` are the active ones of them in the given order; `order` are these and the active flags they ask, in
+    evaluation order.
+    """
+
+    flags: tuple[Flag, ...]
+    order: tuple[Flag, ...]
+    needs: Needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Definitions:
     """All live flags of a project, ready to be evaluated.
 
     `flags` stand in evaluation order, each after the active ones it asks; `by_key` are the same in the order of their
-    keys. `group_types` are names by index. `needs` are those of all active flags together.
+    keys. `group_types` are names by index.
     """
 
     flags: tuple[Flag, ...]
@@ -104,16 +117,13 @@ class Definitions:
     dependencies: Mapping[int, frozenset[int]]
     cohorts: Mapping[int, Cohort]
     group_types: Mapping[int, str]
-    needs: Needs
 
-    def with_dependencies(self, wanted: Collection[int]) -> tuple[Flag, ...]:
-        """The flags with these ids and all that they ask, in evaluation order."""
-        reached = ordering.closure(wanted, self.dependencies)
-        return tuple(flag for flag in self.flags if flag.id in reached)
-
-    def needs_of(self, flags: Iterable[Flag]) -> Needs:
-        """What must be known of a subject to evaluate these flags."""
-        return _needs(flags, self.cohorts)
+    def select(self, flags: Iterable[Flag]) -> Selection:
+        """The active ones among `flags`, ready to be evaluated."""
+        active = tuple(flag for flag in flags if flag.active)
+        reached = ordering.closure([flag.id for flag in active], self.dependencies)
+        order = tuple(flag for flag in self.flags if flag.id in reached and flag.active)
+        return Selection(flags=active, order=order, needs=_needs(order, self.cohorts))
 
 
 def relate(*, flags: Iterable[Flag], cohorts: Mapping[int, Cohort], group_types: Mapping[int, str]) -> Definitions:
@@ -149,7 +159,6 @@ def relate(*, flags: Iterable[Flag], cohorts: Mapping[int, Cohort], group_types:
         dependencies=dependencies,
         cohorts=cohorts,
         group_types=group_types,
-        needs=_needs((flag for flag in by_id.values() if flag.active), cohorts),
     )
 
 

@@ -51,12 +51,16 @@ def subject(distinct_id: str = "user-61", **known: Any) -> Subject:
 
 
 def answer(definitions: Definitions, key: str, who: Subject) -> Evaluation | None:
-    return Evaluator(definitions, who).one(definitions.by_key[key])
+    """The answer of one flag; None when it is inactive."""
+    flag = definitions.by_key[key]
+    return Evaluator(definitions, who).all(definitions.select([flag])).get(flag.id)
 
 
 def answers(definitions: Definitions, who: Subject) -> dict[str, Evaluation]:
-    found = Evaluator(definitions, who).all()
-    return {key: found[flag.id] for key, flag in definitions.by_key.items() if flag.id in found}
+    """The answers of all active flags by key."""
+    selection = definitions.select(definitions.by_key.values())
+    found = Evaluator(definitions, who).all(selection)
+    return {flag.key: found[flag.id] for flag in selection.flags}
 
 
 def condition(key: str, value: Any, operator: str = "exact", **more: Any) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_dependencies__of_one_chosen_flag__are_evaluated_through_all_levels() ->
     definitions = project(
         [flag("z", 1), flag("y", 2, groups=[asks(1)]), flag("a", 3, groups=[asks(2)]), flag("other", 4)]
     )
-    assert [one.key for one in definitions.with_dependencies([3])] == ["z", "y", "a"]
+    assert [one.key for one in definitions.select([definitions.by_key["a"]]).order] == ["z", "y", "a"]
     found = answer(definitions, "a", subject())
     assert found is not None
     assert found.enabled
@@ -230,9 +230,9 @@ def test_needs__name_what_conditions_look_at_and_nothing_else() -> None:
         ],
         {7: cohort(condition("$initial_utm", "a"), condition("id", 8, type="cohort")), 8: (True, {})},
     )
-    assert definitions.needs == Needs(
+    assert definitions.select(definitions.flags).needs == Needs(
         person_keys=frozenset({"plan", "$feature_enrollment/enroll", "$initial_utm", "$utm", "utm"}),
         group_keys={0: frozenset({"tier"})},
         static_cohorts=frozenset({8}),
     )
-    assert definitions.needs_of([definitions.by_key["everybody"]]) == Needs()
+    assert definitions.select([definitions.by_key["everybody"]]).needs == Needs()

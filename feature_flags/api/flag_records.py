@@ -1,0 +1,99 @@
+"""The answers of flags in the shapes that generations of client libraries expect.
+
+The record of a flag depends on its answer alone, and few answers are possible: each is written once and kept, as
+bytes, with the definitions it was made from.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from feature_flags.answers import Answers
+from feature_flags.evaluation.definitions import Flag
+from feature_flags.evaluation.outcomes import Evaluation
+
+CONFIG_VERSION = 1
+
+Kept = dict[Any, bytes]
+# Writes the members of an answer, without the braces around them.
+Shape = Callable[[Answers, Kept], bytes]
+
+
+def _member(flag: Flag, evaluation: Evaluation, *, with_value: bool) -> bytes:
+    record: dict[str, Any] = {"key": flag.key, "enabled": evaluation.enabled, "variant": evaluation.variant}
+    metadata: dict[str, Any] = {
+        "id": flag.id,
+        "version": flag.version,
+        "description": None,
+        "payload": flag.payload(evaluation),
+        "has_experiment": flag.has_experiment,
+    }
+    if evaluation.failed:
+        record["failed"] = True
+    if with_value:
+        record["value"] = None if evaluation.failed else evaluation.value
+        metadata["config_version"] = CONFIG_VERSION
+    record["reason"] = {
+        "code": evaluation.reason,
+        "condition_index": evaluation.condition_index,
+        "description": evaluation.description,
+    }
+    record["metadata"] = metadata
+    return orjson.dumps(flag.key) + b":" + orjson.dumps(record)
+
+
+def _records(found: Answers, kept: Kept, *, with_value: bool) -> bytes:
+    failed = False
+    members: list[bytes] = []
+    for flag, evaluation in found:
+        key = (with_value, flag.id, evaluation)
+        member = kept.get(key)
+        if member is None:
+            member = kept[key] = _member(flag, evaluation, with_value=with_value)
+        members.append(member)
+        failed = failed or evaluation.failed
+    errors = b"true" if failed else b"false"
+    return b'"errorsWhileComputingFlags":' + errors + b',"flags":{' + b",".join(members) + b"}"
+
+
+def records(found: Answers, kept: Kept) -> bytes:
+    """A record for each flag."""
+    return _records(found, kept, with_value=False)
+
+
+def records_with_value(found: Answers, kept: Kept) -> bytes:
+    """Records that tell the value too, for clients that would otherwise remark on its absence."""
+    return _records(found, kept, with_value=True)
+
+
+def values_and_payloads(found: Answers, kept: Kept) -> bytes:
+    """The value of each flag, and the payloads there are."""
+    payloads = {flag.key: flag.payload(evaluation) for flag, evaluation in found}
+    return _members(
+        {
+            "featureFlags": {flag.key: evaluation.value for flag, evaluation in found},
+            "featureFlagPayloads": {key: payload for key, payload in payloads.items() if payload is not None},
+            "errorsWhileComputingFlags": _any_failed(found),
+        }
+    )
+
+
+def enabled_values(found: Answers, kept: Kept) -> bytes:
+    """The value of each enabled flag."""
+    values = {flag.key: evaluation.value for flag, evaluation in found if evaluation.enabled}
+    return _members({"featureFlags": values, "errorsWhileComputingFlags": _any_failed(found)})
+
+
+def enabled_keys(found: Answers, kept: Kept) -> bytes:
+    """The keys of the enabled flags."""
+    keys = [flag.key for flag, evaluation in found if evaluation.enabled]
+    return _members({"featureFlags": keys, "errorsWhileComputingFlags": _any_failed(found)})
+
+
+def _any_failed(found: Answers) -> bool:
+    return any(evaluation.failed for _, evaluation in found)
+
+
+def _members(document: dict[str, Any]) -> bytes:
+    return orjson.dumps(document)[1:-1]
