@@ -8,9 +8,12 @@ from activity import recorder
 from activity.recorder import Trigger
 from common.datetimes import format_datetime
 from experiments.models import Experiment, ExperimentToSavedMetric
+from feature_flags.history import SCOPE as FLAG_SCOPE
 from projects.models import User
 
 SCOPE = "Experiment"
+HOLDOUT_SCOPE = "ExperimentHoldout"
+SAVED_METRIC_SCOPE = "ExperimentSavedMetric"
 LINK_TYPE = "saved_metric_config"
 ORDERS = ("primary_metrics_ordered_uuids", "secondary_metrics_ordered_uuids")
 FIELDS = (
@@ -115,3 +118,12 @@ def record_link(
         changes=changes,
         item_type=LINK_TYPE,
     )
+
+
+def items_of(experiment: Experiment) -> list[tuple[str, int]]:
+    """The objects whose rows tell an experiment's history: itself, its flag, its holdout and its saved metrics."""
+    items = [(SCOPE, experiment.pk), (FLAG_SCOPE, experiment.feature_flag_id)]
+    if experiment.holdout_id is not None:
+        items.append((HOLDOUT_SCOPE, experiment.holdout_id))
+    saved = experiment.saved_metric_links.values_list("saved_metric_id", flat=True)
+    return items + [(SAVED_METRIC_SCOPE, saved_metric_id) for saved_metric_id in saved]

@@ -8,12 +8,12 @@ from django.db import transaction
 from activity import recorder
 from common.errors import Invalid, Missing
 from experiments import flag_config, history
+from experiments.history import HOLDOUT_SCOPE
 from experiments.locking import lock_holdouts
 from experiments.models import Experiment, ExperimentHoldout
 from feature_flags import services as flags
 from projects.models import Project, User
 
-SCOPE = "ExperimentHoldout"
 ITEM_TYPE = "holdout"
 FIELDS = ("name", "description", "filters")
 
@@ -69,7 +69,7 @@ def update_holdout(holdout: ExperimentHoldout, *, user: User, changes: Mapping[s
     before = _snapshot(holdout)
     for name, value in changes.items():
         setattr(holdout, name, _with_variant(holdout, value) if name == "filters" else value)
-    if not recorder.changes_between(scope=SCOPE, before=before, after=_snapshot(holdout), fields=FIELDS):
+    if not recorder.changes_between(scope=HOLDOUT_SCOPE, before=before, after=_snapshot(holdout), fields=FIELDS):
         return
     holdout.save(update_fields=[*changes, "updated_at"])
     _record(holdout, user=user, activity="updated", before=before)
@@ -116,10 +116,10 @@ def _record(holdout: ExperimentHoldout, *, user: User, activity: str, before: Ma
     recorder.record(
         project=holdout.project,
         user=user,
-        scope=SCOPE,
+        scope=HOLDOUT_SCOPE,
         item_id=holdout.pk,
         activity=activity,
         name=holdout.name,
-        changes=recorder.changes_between(scope=SCOPE, before=before, after=after, fields=FIELDS),
+        changes=recorder.changes_between(scope=HOLDOUT_SCOPE, before=before, after=after, fields=FIELDS),
         item_type=ITEM_TYPE,
     )

@@ -12,12 +12,12 @@ from common.errors import Invalid, Missing
 from experiments import history, metrics
 from experiments.action_references import check_actions
 from experiments.fingerprint import with_fingerprint
+from experiments.history import SAVED_METRIC_SCOPE
 from experiments.locking import lock_saved_metrics
 from experiments.metric_set import context_of
 from experiments.models import Experiment, ExperimentSavedMetric, ExperimentToSavedMetric
 from projects.models import Project, User
 
-SCOPE = "ExperimentSavedMetric"
 ITEM_TYPE = "shared_metric"
 FIELDS = ("name", "description", "query", "tags")
 
@@ -109,10 +109,10 @@ def _record(
     recorder.record(
         project=saved_metric.project,
         user=user,
-        scope=SCOPE,
+        scope=SAVED_METRIC_SCOPE,
         item_id=saved_metric.pk,
         activity=activity,
         name=saved_metric.name,
-        changes=recorder.changes_between(scope=SCOPE, before=before, after=after, fields=FIELDS),
+        changes=recorder.changes_between(scope=SAVED_METRIC_SCOPE, before=before, after=after, fields=FIELDS),
         item_type=ITEM_TYPE,
     )

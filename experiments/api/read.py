@@ -1,15 +1,18 @@
 """The reading half of the experiments resource."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from activity.api.pages import ITEM_ACTIVITY_PARAMETERS, item_activity
+from activity.api.serializers import ItemActivitySerializer
+from activity.queries import of_items
 from common.api.pagination import Pages
-from experiments import flag_implementation, launch_statistics, running_time
+from experiments import flag_implementation, history, launch_statistics, running_time
 from experiments.api import eligible_flags, filters, representation, schemas
 from experiments.api.requests import RunningTimeRequest
 from experiments.models import Experiment
@@ -37,6 +40,7 @@ class ReadExperiments(ProjectViewSet):
     summaries: ClassVar[Mapping[str, str]] = {
         "eligible_feature_flags": "List the feature flags that an experiment can be made on",
         "calculate_running_time": "Calculate how long an experiment would have to run",
+        "activity": "List the changes of an experiment and of what it uses",
         "stats": "Count the experiments that were launched, run and were completed",
         "requires_flag_implementation": "Tell whether events carry the feature flags yet",
     }
@@ -87,6 +91,12 @@ class ReadExperiments(ProjectViewSet):
     @action(detail=False, methods=["post"])
     def calculate_running_time(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return Response(running_time.plan(RunningTimeRequest(data=self.check_body()).read()))
+
+    @extend_schema(parameters=ITEM_ACTIVITY_PARAMETERS, responses=ItemActivitySerializer)
+    @action(detail=True, methods=["get"])
+    def activity(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        items = history.items_of(cast(Experiment, self.get_object()))
+        return Response(item_activity(request, of_items(project=self.project, items=items)))
 
     @extend_schema(responses=schemas.LaunchStatisticsSerializer)
     @action(detail=False, methods=["get"])
