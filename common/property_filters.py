@@ -189,3 +189,26 @@ PropertyFilters = Annotated[list[PropertyFilter], Field(fail_fast=True, max_leng
 def listed_form(filters: Any) -> Any:
     """The one leniency about lists of filters: clients that have none may say so with an empty object."""
     return [] if filters == {} else filters
+
+
+COMPUTED_TYPES = frozenset({"event", "feature", "person", "group", "cohort"})
+_COHORT_OPERATORS = frozenset({"in", "exact", "not_in"})
+_OPERATORS_NOT_COMPUTED = frozenset({"is_cleaned_path_exact", "flag_evaluates_to"})
+
+
+def why_not_computed(one: Any) -> str | None:
+    """Why no event can be asked about a filter of a valid shape, in words for the caller; None when they can.
+
+    Whether the cohort of a cohort filter exists is not asked here.
+    """
+    if isinstance(one, EmptyFilter):
+        return None
+    kind = one.type or "event"
+    if kind not in COMPUTED_TYPES:
+        return f"Property filters of type '{kind}' cannot be computed."
+    operator = one.operator
+    if operator in _OPERATORS_NOT_COMPUTED or (
+        isinstance(one, CohortFilter) and operator is not None and operator not in _COHORT_OPERATORS
+    ):
+        return f"Operator '{operator}' cannot be computed."
+    return None

@@ -11,6 +11,7 @@ from django.utils.text import slugify
 
 from common.documents import same_document
 from common.errors import Invalid
+from projects import test_account_filters
 from projects.changes import tell
 from projects.keys import hash_key, mask_key, new_secret_key
 from projects.models import Organization, OrganizationMembership, Project, User
@@ -98,8 +99,10 @@ def create_project(
 ) -> tuple[Project, str]:
     """A new project and its secret token, which is kept nowhere. `settings` are fields of the project.
 
-    Members without a current project get this one. `user` is who asks; None from the command line.
+    Members without a current project get this one. `user` is who asks; None from the command line. Raises Invalid for
+    filters of test accounts that cannot be computed.
     """
+    test_account_filters.check(settings.get("test_account_filters", []), project=None)
     secret = new_secret_key()
     project = Project.objects.create(
         organization=organization,
@@ -116,7 +119,12 @@ def create_project(
 
 @transaction.atomic
 def update_project(*, project: Project, user: User | None, changes: Mapping[str, Any]) -> Project:
-    """Write changed settings; equal values change and record nothing. `changes` are validated values by field."""
+    """Write changed settings; equal values change and record nothing. `changes` are validated values by field.
+
+    Raises Invalid for filters of test accounts that cannot be computed.
+    """
+    if "test_account_filters" in changes:
+        test_account_filters.check(changes["test_account_filters"], project=project)
     locked = Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
     before = snapshot(locked)
     changed = [field for field, value in changes.items() if not same_document(getattr(locked, field), value)]

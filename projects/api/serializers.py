@@ -139,6 +139,7 @@ class ProjectWriteSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField(max_length=NAME_LENGTH)
     timezone = OneOf(names=TimeZoneNames(), required=False)
+    test_account_filters = serializers.ListField(child=ShapeField(PropertyFilter), required=False)
     default_experiment_stats_method = serializers.ChoiceField(choices=StatsMethod.choices, required=False)
     default_experiment_confidence_level = serializers.ChoiceField(choices=CONFIDENCE_LEVELS, required=False)
     default_cuped_enabled = BooleanField(required=False)
