@@ -1,12 +1,22 @@
 """What every event store offers."""
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
+
+from events.store.plans import ExposurePlan, PersonsPlan, RowsPlan, Selection
 
 # The identity of an event within its project, and the UTC day it is on.
 EventIdentity = tuple[datetime, str]
+# The arm of those who saw several variants.
+MULTIPLE = "$multiple"
+
+
+class StoreTimeout(Exception):
+    """A statement took longer than it may and was cancelled."""
 
 
 class StoredEvent(NamedTuple):
@@ -28,6 +38,27 @@ class StoredEvent(NamedTuple):
     properties: str
 
 
+class EventRow(NamedTuple):
+    """One event of a list; `person_id` after all merges, `properties` as JSON text."""
+
+    uuid: UUID
+    event: str
+    distinct_id: str
+    person_id: UUID
+    timestamp: datetime
+    properties: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exposures:
+    """Units by arm and day of first exposure. Arms are variants and, under `exclude`, MULTIPLE."""
+
+    by_day: dict[tuple[str, date], int] = field(default_factory=dict)
+
+    def total(self, arm: str) -> int:
+        return sum(units for (name, _), units in self.by_day.items() if name == arm)
+
+
 class EventStore(Protocol):
     """A store of events. A failure of the store is an exception, never an empty answer."""
 
@@ -42,3 +73,30 @@ class EventStore(Protocol):
 
     def stored(self, *, project_id: int, identities: Collection[EventIdentity]) -> set[EventIdentity]:
         """Those of `identities` (time and uuid) whose UTC day and uuid are stored."""
+
+    def snapshot(self, *, timeout_seconds: float) -> AbstractContextManager[None]:
+        """Everything read inside sees one state of the data; each statement is cancelled at the limit.
+
+        Raises StoreTimeout when one was.
+        """
+
+    def rows(self, plan: RowsPlan) -> list[EventRow]:
+        """The events of a list, in its order."""
+
+    def persons(self, plan: PersonsPlan) -> Iterator[UUID]:
+        """The ids, after all merges, of the persons with matching events; each once."""
+
+    def exposures(self, plan: ExposurePlan) -> Exposures:
+        """How many units were exposed, by arm and day."""
+
+    def last_flag_calls(self, *, project_id: int, flag_keys: Collection[str]) -> dict[str, datetime]:
+        """The time of the newest call of each flag that was ever called."""
+
+    def any_property_with_prefix(self, *, project_id: int, selection: Selection, since: datetime, prefix: str) -> bool:
+        """Whether a sample of the matching events since then holds one with a property whose name begins so."""
+
+    def delete_persons(self, *, project_id: int, person_ids: Collection[UUID], before: datetime) -> int:
+        """Remove the events of these persons (ids as stored) that were stored before the moment; returns how many."""
+
+    def drop_before(self, cut: datetime) -> Any:
+        """Remove the months that lie wholly before `cut`, of all projects."""

@@ -2,14 +2,23 @@
 
 # ruff: noqa: S608  (statements are built from constants of these files; values are bound)
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
-from django.db import connection
+import psycopg
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 
-from events.store import partitions
-from events.store.base import EventIdentity, EventStore, StoredEvent
+from common.instants import Moment
+from events.store import exposures, partitions
+from events.store.base import EventIdentity, EventRow, EventStore, Exposures, StoredEvent, StoreTimeout
+from events.store.conditions import Statement, all_of
+from events.store.plans import ExposurePlan, PersonsPlan, RowsPlan, Selection
 
 _COLUMNS = ", ".join(StoredEvent._fields)
 # A table of the connection: no log is written for it, and nobody else sees it.
@@ -37,6 +46,23 @@ WHERE EXISTS (
       AND (events.timestamp AT TIME ZONE 'UTC')::date = (asked.timestamp AT TIME ZONE 'UTC')::date
 )
 """
+_LAST_CALLS = """
+SELECT asked.key, calls.timestamp
+FROM unnest(%s::text[]) AS asked (key)
+CROSS JOIN LATERAL (
+    SELECT timestamp FROM events_event
+    WHERE project_id = %s AND event = '$feature_flag_called' AND flag_key = asked.key
+    ORDER BY timestamp DESC LIMIT 1
+) AS calls
+"""
+_PREFIX_SAMPLE = 1000
+_COUNTS = {"exact": "=", "gte": ">=", "lte": "<="}
+_ROWS_AT_ONCE = 10_000
+
+
+def moment_in(zone: str, now: datetime | None = None) -> Moment:
+    """The moment at which relative dates are counted back, in a project's time zone."""
+    return Moment(now=now or timezone.now(), zone=UTC if zone == "UTC" else ZoneInfo(zone))
 
 
 class PostgresEventStore(EventStore):
@@ -60,3 +86,137 @@ class PostgresEventStore(EventStore):
         with connection.cursor() as cursor:
             cursor.execute(_STORED, [asked, project_id])
             return {(time, uuid) for time, uuid in cursor.fetchall()}
+
+    @contextmanager
+    def snapshot(self, *, timeout_seconds: float) -> Iterator[None]:
+        # Inside a transaction that has begun otherwise its isolation cannot be changed any more.
+        own = not connection.in_atomic_block
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                if own:
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                cursor.execute("SET LOCAL statement_timeout = %s", [max(1, round(timeout_seconds * 1000))])
+                yield
+                if not own:
+                    cursor.execute("SET LOCAL statement_timeout = DEFAULT")
+        except OperationalError as error:
+            if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
+                raise StoreTimeout(f"a statement took longer than {timeout_seconds:g} seconds") from error
+            raise
+
+    def rows(self, plan: RowsPlan) -> list[EventRow]:
+        statement = Statement(moment=moment_in(plan.zone))
+        conditions = [
+            f"events.project_id = {statement.bind(plan.project_id)}",
+            *_narrowings(plan, statement),
+            statement.selection(plan.selection),
+        ]
+        direction = "DESC" if plan.newest_first else "ASC"
+        sql = f"""
+            SELECT events.uuid, events.event, events.distinct_id, coalesce(overrides.person_id, events.person_id),
+                   events.timestamp, events.properties::text
+            FROM events_event events
+            {statement.joins(with_overrides=True)}
+            WHERE {all_of(conditions)}
+            ORDER BY events.timestamp {direction}, events.uuid {direction}
+            LIMIT {statement.bind(plan.limit)}
+        """
+        return [EventRow(*row) for row in _fetch(sql, statement)]
+
+    def persons(self, plan: PersonsPlan) -> Iterator[UUID]:
+        statement = Statement(moment=moment_in(plan.zone))
+        conditions = [f"events.project_id = {statement.bind(plan.project_id)}"]
+        if plan.start is not None:
+            conditions.append(f"events.timestamp >= {statement.bind(plan.start)}")
+        if plan.end is not None:
+            conditions.append(f"events.timestamp <= {statement.bind(plan.end)}")
+        conditions.append(statement.selection(plan.selection))
+        having = ""
+        if plan.count is not None:
+            having = f"HAVING count(*) {_COUNTS[plan.count.operator]} {statement.bind(plan.count.times)}"
+        sql = f"""
+            SELECT coalesce(overrides.person_id, events.person_id)
+            FROM events_event events
+            {statement.joins(with_overrides=True)}
+            WHERE {all_of(conditions)}
+            GROUP BY 1 {having}
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(sql, statement.parameters)
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                yield from (person_id for (person_id,) in rows)
+
+    def exposures(self, plan: ExposurePlan) -> Exposures:
+        statement = Statement(moment=moment_in(plan.zone, now=plan.end))
+        found = _fetch(exposures.by_day(plan, statement), statement)
+        return Exposures(by_day={(arm, day): units for arm, day, units in found})
+
+    def last_flag_calls(self, *, project_id: int, flag_keys: Collection[str]) -> dict[str, datetime]:
+        with connection.cursor() as cursor:
+            cursor.execute(_LAST_CALLS, [list(flag_keys), project_id])
+            return dict(cursor.fetchall())
+
+    def any_property_with_prefix(self, *, project_id: int, selection: Selection, since: datetime, prefix: str) -> bool:
+        statement = Statement(moment=moment_in("UTC"))
+        conditions = all_of(
+            [
+                f"events.project_id = {statement.bind(project_id)}",
+                f"events.timestamp >= {statement.bind(since)}",
+                statement.selection(selection),
+            ]
+        )
+        sql = f"""
+            SELECT EXISTS (
+                SELECT FROM (
+                    SELECT events.properties FROM events_event events
+                    {statement.joins(with_overrides=False)}
+                    WHERE {conditions}
+                    ORDER BY events.timestamp DESC LIMIT {statement.bind(_PREFIX_SAMPLE)}
+                ) AS sample, jsonb_object_keys(sample.properties) AS keys (key)
+                WHERE starts_with(keys.key, {statement.bind(prefix)})
+            )
+        """
+        return bool(_fetch(sql, statement)[0][0])
+
+    def delete_persons(self, *, project_id: int, person_ids: Collection[UUID], before: datetime) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM events_event WHERE project_id = %s AND person_id = ANY(%s) AND created_at < %s",
+                [project_id, list(person_ids), before],
+            )
+            deleted: int = cursor.rowcount
+            return deleted
+
+    def drop_before(self, cut: datetime) -> list[str]:
+        return partitions.drop_before(cut)
+
+
+def _fetch(sql: str, statement: Statement) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, statement.parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+def _narrowings(plan: RowsPlan, statement: Statement) -> Iterator[str]:
+    if plan.uuid is not None:
+        yield f"events.uuid = {statement.bind(plan.uuid)}"
+    if plan.distinct_id is not None:
+        yield f"events.distinct_id = {statement.bind(plan.distinct_id)}"
+    if plan.person_id is not None:
+        # The ids as stored, so that their index serves.
+        person, project = statement.bind(plan.person_id), statement.bind(plan.project_id)
+        yield f"""events.person_id = ANY(ARRAY(
+            SELECT {person}::uuid UNION ALL
+            SELECT old_person_id FROM events_personoverride WHERE project_id = {project} AND person_id = {person}
+        ))"""
+    if plan.after is not None:
+        yield f"events.timestamp > {statement.bind(plan.after)}"
+    if plan.before is not None:
+        yield f"events.timestamp < {statement.bind(plan.before)}"
+    if plan.behind is not None:
+        time, uuid = (statement.bind(part) for part in plan.behind)
+        sign = "<" if plan.newest_first else ">"
+        # The first half alone lets the index on time serve.
+        yield f"events.timestamp {sign}= {time}"
+        yield f"(events.timestamp, events.uuid) {sign} ({time}, {uuid})"
