@@ -53,16 +53,17 @@ def _translated(schema: Schema) -> Schema:
         elif key == "additionalProperties" and value is True:
             shown[key] = {}
         elif key == "anyOf":
-            shown.update(_any_of([_translated(member) for member in value]))
+            shown.update(_any_of(value))
         else:
             shown[key] = value
     if shown.get("type") == "null":
-        return {**shown, "type": "string", "enum": [None], "nullable": True}
+        # Generators stumble over an enum of null alone.
+        return {**shown, "type": "string", "maxLength": 0, "nullable": True}
     return shown
 
 
 def _any_of(members: list[Schema]) -> Schema:
-    kinds = [member for member in members if member.get("enum") != [None]]
+    kinds = [_translated(member) for member in members if member != {"type": "null"}]
     nullable = {"nullable": True} if len(kinds) < len(members) else {}
     if any(kind == {"type": "number"} for kind in kinds):
         kinds = [kind for kind in kinds if kind.get("type") != "integer"]

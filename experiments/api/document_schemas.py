@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from experiments.api.metric_fields import ExposureConfigField
@@ -45,6 +46,7 @@ class CustomExposureFilterSerializer(serializers.Serializer[Any]):
     actions = ExposureEntitySerializer(many=True, required=False)
 
 
+@extend_schema_serializer(component_name="ExperimentParameters")
 class ParametersSerializer(RunningTimeCalculationSerializer):
     """Further keys are kept as sent."""
 
