@@ -6,12 +6,12 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import AnonymousUser
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from common.compiled import CompiledLookup, Slot
 from common.errors import Denied, Missing
 from projects.authentication import Credential, PersonalKeyCredential, SecretKeyCredential
 from projects.models import Level, Organization, OrganizationMembership, Project, User
@@ -124,12 +124,25 @@ def parse_uuid(text: str) -> UUID | None:
     return parsed if text.lower() in (str(parsed), parsed.hex) else None
 
 
-def _membership_level(user: User | AnonymousUser) -> Subquery:
+def _projects_with_level() -> QuerySet[Project]:
     # For a project secret key there is no user (0 is nobody's id) and so no membership.
     memberships = OrganizationMembership.objects.filter(
-        organization_id=OuterRef("organization_id"), user_id=user.pk or 0
+        organization_id=OuterRef("organization_id"), user_id=Slot(BigIntegerField())
     )
-    return Subquery(memberships.values("level")[:1])
+    return (
+        Project.objects.select_related("organization")
+        .annotate(caller_level=Subquery(memberships.values("level")[:1]))
+        .filter(pk=Slot(BigIntegerField()))
+    )
+
+
+_PROJECT = CompiledLookup(_projects_with_level)
+
+
+def _project_with_level(request: Request, project_id: int | None) -> tuple[Project | None, int | None]:
+    """The project with its organization, and the caller's level in it, None for no member. One query."""
+    found = None if project_id is None else _PROJECT.first(request.user.pk or 0, project_id)
+    return found, getattr(found, "caller_level", None)
 
 
 def enter_project(request: Request, path_id: str) -> ProjectAccess:
@@ -138,17 +151,9 @@ def enter_project(request: Request, path_id: str) -> ProjectAccess:
     Raises Missing (404) when there is none, Denied (403) when the key or the caller may not enter it.
     """
     project_id = _current_project_id(request) if path_id == CURRENT else parse_id(path_id)
-    project = (
-        None
-        if project_id is None
-        else Project.objects.select_related("organization")
-        .annotate(caller_level=_membership_level(request.user))
-        .filter(pk=project_id)
-        .first()
-    )
+    project, level = _project_with_level(request, project_id)
     if project is None:
         raise Missing("Project not found.")
-    level: int | None = project.caller_level
     credential = credential_of(request)
     if isinstance(credential, SecretKeyCredential):
         if credential.project_id != project.pk:
@@ -165,13 +170,11 @@ def writable_sibling(request: Request, project_id: int) -> Project:
 
     Raises Missing when no organization of the caller has it, Denied when the caller's key may not enter it.
     """
-    number = parse_id(str(project_id))
-    found = Project.objects.select_related("organization").annotate(caller_level=_membership_level(request.user))
-    target = None if number is None else found.filter(pk=number).first()
-    if target is None or target.caller_level is None:
+    target, level = _project_with_level(request, parse_id(str(project_id)))
+    if target is None or level is None:
         raise Missing("Target team not found.")
     try:
-        check_key_restrictions(request, organization=target.organization, project=target, level=target.caller_level)
+        check_key_restrictions(request, organization=target.organization, project=target, level=level)
     except Denied as error:
         raise Denied("You do not have write access to the target project.") from error
     return target

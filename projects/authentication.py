@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q
+from django.db.models import CharField, Q, QuerySet
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
+from common.compiled import CompiledLookup, Slot
 from projects.keys import hash_key
 from projects.models import PersonalAPIKey, Project, ProjectSecretAPIKey, User
 
@@ -67,9 +68,16 @@ def find_secret(value: str) -> SecretKeyCredential | None:
     return None if project_id is None else SecretKeyCredential(project_id=project_id, key=None)
 
 
+def _personal_keys() -> QuerySet[PersonalAPIKey]:
+    return PersonalAPIKey.objects.select_related("user").filter(value_hash=Slot(CharField()), user__is_active=True)
+
+
+_PERSONAL = CompiledLookup(_personal_keys)
+
+
 def find_personal(value: str) -> PersonalKeyCredential | None:
     """The personal API key with this value, of an active user."""
-    key = PersonalAPIKey.objects.select_related("user").filter(value_hash=hash_key(value), user__is_active=True).first()
+    key = _PERSONAL.first(hash_key(value))
     if key is None:
         return None
     _touch(key)

@@ -1,5 +1,6 @@
 """Pages of lists: `limit` and `offset`, lenient, with absolute links."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rest_framework.pagination import LimitOffsetPagination
@@ -12,6 +13,13 @@ class Pages(LimitOffsetPagination):
 
     default_limit = 100
     max_limit = 1000
+
+    def read(self, request: Request, page: Callable[[int, int], tuple[list[Any], int]]) -> Response:
+        """The answer for a reader that is given limit and offset and returns the page and the count in one go."""
+        limit = self.get_limit(request) or self.default_limit
+        self.request, self.limit, self.offset = request, limit, self.get_offset(request)
+        shown, self.count = page(limit, self.offset)
+        return self.get_paginated_response(shown)
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(

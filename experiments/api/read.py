@@ -48,12 +48,13 @@ class ReadExperiments(ProjectViewSet):
 
     @extend_schema(parameters=schemas.LIST_PARAMETERS)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        selected = representation.rows(
-            filters.filtered(self.get_queryset(), request.query_params, project=self.project)
+        selected = filters.filtered(self.get_queryset(), request.query_params, project=self.project)
+        return Pages().read(
+            request,
+            lambda limit, offset: representation.listed(
+                selected, limit=limit, offset=offset, user_access_level=self.user_access_level
+            ),
         )
-        pages = Pages()
-        page = pages.paginate_queryset(selected, request, view=self) or []
-        return pages.get_paginated_response(representation.from_rows(page, user_access_level=self.user_access_level))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self.shown(self.object_id, deleted=False)

@@ -1,41 +1,41 @@
 """The Experiment as clients read it.
 
-Built from plain rows: stored documents are spliced in as their own text, never parsed. A list costs two queries
-whatever its length; what must be computed (the read form of parameters, fingerprints) was computed at write time.
+Built from plain rows: stored documents are spliced in as their own text, never parsed. A list costs at most four
+queries whatever its length; what must be computed (the read form of parameters, fingerprints) was computed at write
+time.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 
 from common.api.preconditions import etag_of
 from common.api.rendering import to_json
+from common.compiled import TOTAL, CompiledList
 from common.documents import as_text, fragment
 from common.errors import Missing
+from common.timestamps import TimestampText
 from events.models import Action
 from experiments import metrics
-from experiments.models import Experiment, ExperimentStatus, ExperimentToSavedMetric
+from experiments.api.related import Related, Row, related_to
+from experiments.models import Experiment, ExperimentStatus
 from feature_flags.api.minimal import minimal_flag_columns, minimal_flag_of_row
-from projects.api.user_basic import user_basic_columns, user_basic_of_row
 from projects.models import Project
 
 _PLAIN = (
     "id",
     "name",
     "description",
-    "start_date",
-    "end_date",
+    "holdout_id",
+    "created_by_id",
     "exposure_cohort_id",
     "excluded_variants",
     "archived",
     "deleted",
-    "created_at",
-    "updated_at",
     "type",
     "folder",
     "conclusion",
@@ -44,6 +44,7 @@ _PLAIN = (
     "only_count_matured_users",
     "status",
 )
+_TIMES = ("start_date", "end_date", "created_at", "updated_at")
 _DOCUMENTS = (
     "shown_parameters",
     "running_time_calculation",
@@ -57,34 +58,38 @@ _DOCUMENTS = (
     "primary_metrics_ordered_uuids",
     "secondary_metrics_ordered_uuids",
 )
-_HOLDOUT = ("id", "name", "description", "created_at", "updated_at")
 
 
 def _columns() -> dict[str, Combinable]:
     """Annotations, since a stored document may only be selected as text under a name of its own."""
     columns: dict[str, Combinable] = {f"text_{name}": as_text(name) for name in _DOCUMENTS}
-    columns |= {f"holdout_{name}_": F(f"holdout__{name}") for name in _HOLDOUT}
-    columns["holdout_text_filters"] = as_text("holdout__filters")
-    columns |= user_basic_columns("holdout__created_by")
-    columns |= user_basic_columns("created_by")
     columns |= minimal_flag_columns("feature_flag")
+    columns |= {f"text_{name}": TimestampText(name) for name in _TIMES}
     return columns
 
 
-Row = Mapping[str, Any]
-
-
-def rows(queryset: QuerySet[Experiment]) -> QuerySet[Experiment, dict[str, Any]]:
-    """`queryset` selecting, in its order, the rows that `from_rows` reads; it may still be sliced."""
+def _queryset() -> QuerySet[Experiment, dict[str, Any]]:
     columns = _columns()
-    selected: QuerySet[Experiment, dict[str, Any]] = queryset.annotate(**columns).values(*_PLAIN, *columns)
+    selected: QuerySet[Experiment, dict[str, Any]] = Experiment.objects.annotate(**columns).values(*_PLAIN, *columns)
     return selected
 
 
-def from_rows(selected: Sequence[Row], *, user_access_level: str | None) -> list[dict[str, Any]]:
-    """The Experiments of selected rows. One further query, for the saved metrics of all."""
-    links = _links_by_experiment([row["id"] for row in selected])
-    return [_experiment(row, links[row["id"]], user_access_level) for row in selected]
+_ROWS = CompiledList(_queryset)
+
+
+def listed(
+    selected: QuerySet[Experiment], *, limit: int, offset: int, user_access_level: str | None
+) -> tuple[list[dict[str, Any]], int]:
+    """The Experiments at these places of `selected`, and how many it has in all."""
+    rows = _ROWS.rows(selected[offset : offset + limit])
+    if rows:
+        return _from_rows(rows, user_access_level), rows[0][TOTAL]
+    return [], selected.count() if offset else 0
+
+
+def _from_rows(rows: Sequence[Row], user_access_level: str | None) -> list[dict[str, Any]]:
+    related = related_to(rows)
+    return [_experiment(row, related, user_access_level) for row in rows]
 
 
 def one(
@@ -94,10 +99,10 @@ def one(
 
     Raises Missing when the project has no such experiment.
     """
-    queryset = Experiment.objects.filter(project=project, pk=experiment_id)
+    selected = Experiment.objects.filter(project=project, pk=experiment_id)
     if deleted is not None:
-        queryset = queryset.filter(deleted=deleted)
-    found = from_rows(list(rows(queryset)), user_access_level=user_access_level)
+        selected = selected.filter(deleted=deleted)
+    found = _from_rows(_ROWS.rows(selected), user_access_level)
     if not found:
         raise Missing
     shown = found[0]
@@ -110,60 +115,24 @@ def etag(shown: Mapping[str, Any]) -> str:
     return etag_of(to_json({name: value for name, value in shown.items() if name != "user_access_level"}))
 
 
-def _links_by_experiment(experiment_ids: Iterable[int]) -> Mapping[int, list[dict[str, Any]]]:
-    links: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
-    rows = (
-        ExperimentToSavedMetric.objects.filter(experiment_id__in=experiment_ids)
-        .order_by("id")
-        .annotate(text_metadata=as_text("metadata"), text_query=as_text("query"), name=F("saved_metric__name"))
-        .values_list("id", "experiment_id", "saved_metric_id", "text_metadata", "created_at", "name", "text_query")
-    )
-    for link_id, experiment_id, saved_metric_id, metadata, created_at, name, query in rows:
-        links[experiment_id].append(
-            {
-                "id": link_id,
-                "experiment": experiment_id,
-                "saved_metric": saved_metric_id,
-                "metadata": fragment(metadata),
-                "created_at": created_at,
-                "name": name,
-                "query": fragment(query),
-            }
-        )
-    return links
-
-
-def _holdout(row: Row) -> dict[str, Any] | None:
-    if row["holdout_id_"] is None:
-        return None
-    return {
-        "id": row["holdout_id_"],
-        "name": row["holdout_name_"],
-        "description": row["holdout_description_"],
-        "filters": fragment(row["holdout_text_filters"]),
-        "created_by": user_basic_of_row(row, "holdout__created_by"),
-        "created_at": row["holdout_created_at_"],
-        "updated_at": row["holdout_updated_at_"],
-    }
-
-
 def _status(row: Row) -> str:
     paused = row["status"] == ExperimentStatus.RUNNING and not row["flag_active"]
     return "paused" if paused else row["status"]
 
 
-def _experiment(row: Row, links: list[dict[str, Any]], user_access_level: str | None) -> dict[str, Any]:
+def _experiment(row: Row, related: Related, user_access_level: str | None) -> dict[str, Any]:
     flag = minimal_flag_of_row(row)
+    links = related.links.get(row["id"], [])
     return {
         "id": row["id"],
         "name": row["name"],
         "description": row["description"],
-        "start_date": row["start_date"],
-        "end_date": row["end_date"],
+        "start_date": row["text_start_date"],
+        "end_date": row["text_end_date"],
         "feature_flag_key": flag["key"].removesuffix(f":deleted:{flag['id']}"),
         "feature_flag": flag,
-        "holdout": _holdout(row),
-        "holdout_id": row["holdout_id_"],
+        "holdout": related.holdouts.get(row["holdout_id"]),
+        "holdout_id": row["holdout_id"],
         "exposure_cohort": row["exposure_cohort_id"],
         "parameters": fragment(row["text_shown_parameters"]),
         "running_time_calculation": fragment(row["text_running_time_calculation"]),
@@ -174,9 +143,9 @@ def _experiment(row: Row, links: list[dict[str, Any]], user_access_level: str | 
         "filters": fragment(row["text_filters"]),
         "archived": row["archived"],
         "deleted": row["deleted"],
-        "created_by": user_basic_of_row(row, "created_by"),
-        "created_at": row["created_at"],
-        "updated_at": row["updated_at"],
+        "created_by": related.users.get(row["created_by_id"]),
+        "created_at": row["text_created_at"],
+        "updated_at": row["text_updated_at"],
         "type": row["type"],
         "exposure_criteria": fragment(row["text_exposure_criteria"]),
         "metrics": fragment(row["text_metrics"]),
