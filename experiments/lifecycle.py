@@ -57,10 +57,14 @@ def check_date_order(start: datetime | None, end: datetime | None) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Act:
-    """One transition under way: `at` is the instant it is to bear, `arguments` what the caller sent with it."""
+    """One transition under way: `at` is the instant it is to bear, `arguments` what the caller sent with it.
+
+    `flag_filters` are those of the flag once everything in the request is written.
+    """
 
     experiment: Experiment
     at: datetime
+    flag_filters: Mapping[str, Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     flag_changes: FlagChanges = field(default_factory=FlagChanges)
 
@@ -153,7 +157,7 @@ _FLAG_LINKED = NeedsFlag("Experiment does not have a feature flag linked.")
 
 
 def _check_variants(act: Act) -> None:
-    check_flag_variants(variant_keys(act.experiment.feature_flag.filters))
+    check_flag_variants(variant_keys(act.flag_filters))
 
 
 def _check_start(act: Act) -> None:
@@ -167,7 +171,7 @@ def _check_end(act: Act) -> None:
 
 def _check_shipped(act: Act) -> None:
     key = act.arguments["variant_key"]
-    if key not in variant_keys(act.experiment.feature_flag.filters):
+    if key not in variant_keys(act.flag_filters):
         raise InvalidState(VARIANT_NOT_FOUND.replace("<key>", key))
 
 
@@ -226,7 +230,7 @@ def _ship_variant(act: Act) -> None:
         experiment.end_date = act.at
     _conclude(act)
     act.flag_changes["filters"] = shipped_filters(
-        experiment.feature_flag.filters,
+        act.flag_filters,
         variant_key=act.arguments["variant_key"],
         release_to_everyone=act.arguments["release_to_everyone"],
     )
@@ -280,14 +284,21 @@ def _conclude(act: Act) -> None:
 
 
 def perform(
-    name: str, experiment: Experiment, *, at: datetime, arguments: Mapping[str, Any] | None = None
+    name: str,
+    experiment: Experiment,
+    *,
+    at: datetime,
+    arguments: Mapping[str, Any] | None = None,
+    flag_filters: Mapping[str, Any] | None = None,
 ) -> FlagChanges:
     """Make a transition in memory; answers what has to become of the flag.
 
+    `flag_filters`, where the request changes them, are those that the flag is going to have.
     Raises Invalid (attr None) with the transition's own sentence when the present state does not allow it.
     """
     transition = TRANSITIONS[name]
-    act = Act(experiment=experiment, at=at, arguments=arguments or {})
+    filters = experiment.feature_flag.filters if flag_filters is None else flag_filters
+    act = Act(experiment=experiment, at=at, flag_filters=filters, arguments=arguments or {})
     for refusal in transition.refusals:
         refusal(act)
     transition.effect(act)
@@ -303,7 +314,9 @@ class Routed:
     flag_changes: FlagChanges
 
 
-def route(experiment: Experiment, changes: Mapping[str, Any], *, now: datetime) -> Routed:
+def route(
+    experiment: Experiment, changes: Mapping[str, Any], *, now: datetime, flag_filters: Mapping[str, Any]
+) -> Routed:
     """Apply start_date, end_date and archived of a PATCH, each on the outcome of the one before it.
 
     Equal values change nothing. Raises Invalid like the actions they stand for; that the values fit each other has
@@ -313,7 +326,7 @@ def route(experiment: Experiment, changes: Mapping[str, Any], *, now: datetime) 
     flag_changes = FlagChanges()
 
     def make(name: str, at: datetime = now) -> None:
-        flag_changes.update(perform(name, experiment, at=at))
+        flag_changes.update(perform(name, experiment, at=at, flag_filters=flag_filters))
         made.append(name)
 
     if "start_date" in changes and changes["start_date"] != experiment.start_date:

@@ -204,17 +204,17 @@ def update_experiment(experiment: Experiment, *, user: User, changes: Mapping[st
     holdout = holdout_of(experiment.project, changes.get("holdout_id"))
     flag_changes = flag_link.planned_changes(experiment, changes, holdout=holdout)
     planned = metric_set.plan(experiment, changes)
-    filters = experiment.feature_flag.filters
+    filters = flag_changes.get("filters", experiment.feature_flag.filters)
     sent: Parameters | None = changes.get("parameters")
     if sent is not None:
         experiment.parameters = sent.document
     _set_analysis_fields(experiment, changes)
     if "stats_config" in changes:
         experiment.stats_config = changes["stats_config"]
-    _check_changed_analysis(experiment, before, variant_keys(flag_changes.get("filters", filters)))
+    _check_changed_analysis(experiment, before, variant_keys(filters))
     if "holdout_id" in changes:
         experiment.holdout = holdout
-    routed = lifecycle.route(experiment, changes, now=timezone.now())
+    routed = lifecycle.route(experiment, changes, now=timezone.now(), flag_filters=filters)
     _set_plain(experiment, changes)
     _write(
         experiment,

@@ -20,6 +20,7 @@ class ExperimentVariantSerializer(serializers.Serializer[Any]):
         max_value=100,
         help_text="The same as `split_percent`, which wins if both are sent.",
     )
+    description = serializers.CharField(required=False, allow_null=True, allow_blank=True)
 
 
 class RunningTimeCalculationSerializer(serializers.Serializer[Any]):
