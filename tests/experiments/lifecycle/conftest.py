@@ -88,7 +88,7 @@ class Experiments:
         return self.succeeded(self.patch_flag(experiment, **body))
 
     def bring_to(self, state: str, clock: Clock, **body: Any) -> Shown:
-        """A new experiment in `state`, its way there spread over January 2026."""
+        """A new experiment in `state`, its way there spread over January 2026; it is the 25th afterwards."""
         experiment = self.made(**body)
         ways = {"draft": [], "running": ["launch"], "paused": ["launch", "pause"], "stopped": ["launch", "end"]}
         ways["archived"] = [*ways["stopped"], "archive"]
@@ -97,6 +97,7 @@ class Experiments:
             clock.set(f"2026-01-{days[act]}T00:00:00+00:00")
             conclusion = {"conclusion": "won", "conclusion_comment": "Clearly."} if act == "end" else {}
             experiment = self.acted(experiment, act, **conclusion)
+        clock.set("2026-01-25T00:00:00+00:00")
         return experiment
 
     def log(self) -> list[Shown]:
