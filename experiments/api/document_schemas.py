@@ -32,21 +32,6 @@ class RunningTimeCalculationSerializer(serializers.Serializer[Any]):
     )
 
 
-class ExposureEntitySerializer(serializers.Serializer[Any]):
-    extra_properties = True
-
-    id = serializers.CharField(required=False, allow_null=True, help_text="The name of the event, or the action's id.")
-    name = serializers.CharField(required=False, allow_null=True)
-    properties = serializers.ListField(child=serializers.DictField(), required=False)
-
-
-class CustomExposureFilterSerializer(serializers.Serializer[Any]):
-    extra_properties = True
-
-    events = ExposureEntitySerializer(many=True, required=False)
-    actions = ExposureEntitySerializer(many=True, required=False)
-
-
 @extend_schema_serializer(component_name="ExperimentParameters")
 class ParametersSerializer(RunningTimeCalculationSerializer):
     """Further keys are kept as sent."""
@@ -72,7 +57,11 @@ class ParametersSerializer(RunningTimeCalculationSerializer):
     feature_flag_payloads = serializers.DictField(
         child=serializers.CharField(), required=False, help_text="A JSON text for each variant key."
     )
-    custom_exposure_filter = CustomExposureFilterSerializer(required=False, allow_null=True)
+    custom_exposure_filter = serializers.DictField(
+        required=False,
+        allow_null=True,
+        help_text="Kept as sent. The first of its `events`, else of its `actions`, names what exposes a user.",
+    )
     excluded_variants = serializers.ListField(child=serializers.CharField(), required=False)
 
 
