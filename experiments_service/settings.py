@@ -5,6 +5,8 @@ from pathlib import Path
 
 import environ
 
+from experiments_service.api_texts import DESCRIPTION, TAGS
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -140,7 +142,8 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Experiments service",
-    "DESCRIPTION": "A/B experiments and feature flags.",
+    "DESCRIPTION": DESCRIPTION,
+    "TAGS": TAGS,
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.0.3",
     "SERVERS": [{"url": "/"}],

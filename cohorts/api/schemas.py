@@ -4,6 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from cohorts.filters import CohortFilters
+from common.api.shape_field import ShapeField
 from projects.api.user_basic import UserBasicSerializer
 
 
@@ -12,7 +14,7 @@ class CohortSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     description = serializers.CharField()
     deleted = serializers.BooleanField()
-    filters = serializers.DictField()
+    filters = ShapeField(CohortFilters)
     is_static = serializers.BooleanField(help_text="Whether its persons are listed, not computed from `filters`.")
     created_at = serializers.DateTimeField()
     created_by = UserBasicSerializer(allow_null=True)

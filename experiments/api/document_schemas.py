@@ -6,9 +6,12 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from experiments.api.metric_fields import ExposureConfigField
+from feature_flags.api.serializers import FlagPropertySerializer
 
 
 class ExperimentVariantSerializer(serializers.Serializer[Any]):
+    extra_properties = True
+
     key = serializers.CharField()
     name = serializers.CharField(required=False, allow_null=True, allow_blank=True)
     split_percent = serializers.FloatField(
@@ -141,7 +144,7 @@ class SchedulingConfigSerializer(serializers.Serializer[Any]):
 
 
 class HoldoutFilterWriteSerializer(serializers.Serializer[Any]):
-    properties = serializers.ListField(child=serializers.DictField(), required=False)
+    properties = FlagPropertySerializer(many=True, required=False)
     rollout_percentage = serializers.FloatField(
         min_value=0, max_value=100, help_text="The share of users held out, in percent."
     )

@@ -55,6 +55,8 @@ class ExperimentHoldoutSerializer(serializers.Serializer[Any]):
 
 
 class SavedMetricMetadataSerializer(serializers.Serializer[Any]):
+    extra_properties = True
+
     type = serializers.CharField(help_text="`primary`; any other text means secondary.")
 
 

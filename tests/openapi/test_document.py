@@ -97,6 +97,12 @@ def test_tag__is_the_segment_after_the_project(document: Node) -> None:
             assert operation["tags"] == [owned[1]], path
 
 
+def test_tags__each_is_described_and_used(document: Node) -> None:
+    used = {tag for _, _, operation in operations(document) for tag in operation["tags"]}
+
+    assert {tag["name"] for tag in document["tags"]} == used, "describe each tag in experiments_service/api_texts.py"
+
+
 def test_summaries__every_operation_has_one(document: Node) -> None:
     assert [path for path, _, operation in operations(document) if not operation.get("summary")] == []
 
@@ -151,18 +157,81 @@ def test_schemas__nothing_untyped_but_free_members(document: Node) -> None:
         assert untyped == [], name
 
 
-def test_discriminators__required_in_every_member(document: Node) -> None:
+def resolved(document: Node, schema: Node) -> Node:
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found: Node = document["components"]["schemas"][name] if name else schema
+    return found
+
+
+def test_unions__told_apart_by_a_property_that_every_member_requires(document: Node) -> None:
+    unions = [
+        schema
+        for component in document["components"]["schemas"].values()
+        for schema in schemas_in(component)
+        if "oneOf" in schema
+    ]
+
+    assert unions
+    for union in unions:
+        told_by, mapping = union["discriminator"]["propertyName"], union["discriminator"]["mapping"]
+        assert {member["$ref"] for member in union["oneOf"]} == set(mapping.values())
+        for value, reference in mapping.items():
+            member = resolved(document, {"$ref": reference})
+            assert told_by in member["required"]
+            assert value in resolved(document, member["properties"][told_by])["enum"]
+
+
+@pytest.mark.parametrize(
+    ("component", "told_by", "values"),
+    [
+        ("ExperimentMetric", "metric_type", {"mean", "funnel", "ratio", "retention"}),
+        ("ExposureConfig", "kind", {"ExperimentEventExposureConfig", "ActionsNode"}),
+    ],
+)
+def test_union__has_all_its_kinds(document: Node, component: str, told_by: str, values: set[str]) -> None:
+    discriminator = document["components"]["schemas"][component]["discriminator"]
+
+    assert discriminator["propertyName"] == told_by
+    assert set(discriminator["mapping"]) == values
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Experiment", "PatchedExperiment", "PaginatedExperimentList", "ExperimentHoldout", "ExperimentSavedMetric"),
+        *("ExperimentToSavedMetric", "MinimalFeatureFlag", "FeatureFlag", "UserBasic", "ConclusionEnum"),
+        *("ExperimentMetric", "Cohort", "ActivityLogEntry", "Error"),
+    ],
+)
+def test_component__is_called_as_clients_know_it(document: Node, name: str) -> None:
+    assert name in document["components"]["schemas"]
+
+
+def test_nullable_choice__is_one_enum_with_null_among_its_values(document: Node) -> None:
     schemas = document["components"]["schemas"]
-    for component in schemas.values():
-        for schema in schemas_in(component):
-            if "discriminator" in schema:
-                mapping = schema["discriminator"]["mapping"]
-                for value, reference in mapping.items():
-                    member = schemas[reference.rpartition("/")[2]]
-                    name = schema["discriminator"]["propertyName"]
-                    assert name in member["required"]
-                    assert member["properties"][name]["enum"] == [value]
-                assert {member["$ref"] for member in schema["oneOf"]} == set(mapping.values())
+
+    assert schemas["Experiment"]["properties"]["conclusion"] == {"$ref": "#/components/schemas/ConclusionEnum"}
+    assert schemas["ConclusionEnum"] == {
+        "type": "string",
+        "nullable": True,
+        "enum": ["won", "lost", "inconclusive", "stopped_early", "invalid", None],
+    }
+
+
+def test_conditional_requests__tag_and_precondition_are_declared(document: Node) -> None:
+    methods = document["paths"]["/api/projects/{project_id}/experiments/{id}/"]
+    collection = document["paths"]["/api/projects/{project_id}/experiments/"]
+
+    assert "ETag" in methods["get"]["responses"]["200"]["headers"]
+    assert "ETag" in methods["patch"]["responses"]["200"]["headers"]
+    assert "ETag" in collection["post"]["responses"]["201"]["headers"]
+    assert "headers" not in collection["get"]["responses"]["200"]
+    assert [parameter["name"] for parameter in methods["patch"]["parameters"] if parameter["in"] == "header"] == [
+        "If-Match"
+    ]
+    assert "412" in methods["patch"]["responses"]
+    assert "412" not in methods["get"]["responses"]
+    assert "412" not in collection["post"]["responses"]
 
 
 def bodies_of(document: Node) -> Iterator[tuple[str, Node]]:
