@@ -11,6 +11,7 @@ from events import filters
 from events.filters import NotComputed
 from events.models import Action
 from events.store.plans import Selection, Step, UrlMatching
+from projects.models import Project
 
 MAX_STEPS = 100
 _TEXTS = ("event", "url", "url_matching", "selector", "tag_name", "text", "text_matching", "href", "href_matching")
@@ -27,18 +28,18 @@ class CheckedStep:
     step: Step
 
 
-def checked(steps: Any, *, project_id: int) -> list[CheckedStep]:
+def checked(steps: Any, *, project: Project) -> list[CheckedStep]:
     """The steps of a request, known keys only. Raises Invalid with attr `steps`."""
     if not isinstance(steps, list):
         raise _refusal("Action steps must be a list")
     if len(steps) > MAX_STEPS:
         raise Invalid(f"Ensure this field has no more than {MAX_STEPS} elements.", code="max_length", attr="steps")
-    return [_checked_step(step, index=index, project_id=project_id) for index, step in enumerate(steps)]
+    return [_checked_step(step, index=index, project=project) for index, step in enumerate(steps)]
 
 
 def selection(action: Action) -> Selection:
     """The events of a stored action. Raises Invalid when a step can no longer be computed."""
-    found = checked(action.steps, project_id=action.project_id)
+    found = checked(action.steps, project=action.project)
     return Selection(steps=tuple(step.step for step in found))
 
 
@@ -46,7 +47,7 @@ def _refusal(detail: str) -> Invalid:
     return Invalid(detail, attr="steps")
 
 
-def _checked_step(sent: Any, *, index: int, project_id: int) -> CheckedStep:
+def _checked_step(sent: Any, *, index: int, project: Project) -> CheckedStep:
     if not isinstance(sent, dict):
         raise _refusal(f"Action step at index {index} must be an object")
     document = {key: sent[key] for key in KEYS if key in sent}
@@ -59,7 +60,7 @@ def _checked_step(sent: Any, *, index: int, project_id: int) -> CheckedStep:
         )
     found = _filters(document, index=index)
     try:
-        conditions = filters.conditions(found, project_id=project_id)
+        conditions = filters.conditions(found, project=project)
     except NotComputed as error:
         raise _refusal(error.detail) from error
     step = Step(
@@ -73,9 +74,9 @@ def _checked_step(sent: Any, *, index: int, project_id: int) -> CheckedStep:
 
 def _filters(document: Mapping[str, Any], *, index: int) -> list[PropertyFilter]:
     try:
-        return filters.read(document.get("properties") or [])
+        return filters.read(document.get("properties") or [], name=f"steps[{index}].properties")
     except Invalid as error:
-        raise _refusal(f"steps[{index}].properties: {error.detail}") from error
+        raise _refusal(error.detail) from error
 
 
 def _url_matching(document: Mapping[str, Any], *, index: int) -> UrlMatching:

@@ -41,12 +41,13 @@ def check(filters: Any, *, project: Project | None) -> None:
     for one in parsed:
         reason = why_not_computed(one)
         if reason is None and isinstance(one, CohortFilter):
-            reason = _why_no_cohort(one.value, project)
+            reason = why_no_cohort(one.value, project)
         if reason is not None:
             raise Invalid(reason, attr=ATTR)
 
 
-def _why_no_cohort(cohort_id: int, project: Project | None) -> str | None:
+def why_no_cohort(cohort_id: int, project: Project | None) -> str | None:
+    """Why nothing can be asked about this cohort, in words for the caller; None when the project has it."""
     possible = 0 < cohort_id < 2**63  # what the column can hold
     if project is not None and possible and any(exists(project, cohort_id) for exists in _lookups):
         return None

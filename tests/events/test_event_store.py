@@ -388,14 +388,14 @@ def _in_another_connection(act: Any) -> None:
         ({"type": "cohort", "value": 5}, "Cohort with id 5 does not exist"),
     ],
 )  # fmt: skip
-def test_filters__not_computed__say_so(filter_: dict[str, Any], text: str):
+def test_filters__not_computed__say_so(project: Project, filter_: dict[str, Any], text: str):
     with pytest.raises(filters.NotComputed) as refusal:
-        filters.stored_conditions([filter_], project_id=1)
+        filters.stored_conditions([filter_], project=project)
 
     assert (refusal.value.detail, refusal.value.code) == (text, "unsupported-property-filter")
 
 
-def test_filters__every_form__becomes_a_condition():
+def test_filters__every_form__becomes_a_condition(project: Project):
     sent: list[dict[str, Any]] = [
         {},
         {"key": "a", "value": [1, "b"]},
@@ -404,10 +404,10 @@ def test_filters__every_form__becomes_a_condition():
         {"key": "a", "type": "group", "operator": "exact", "value": "x", "group_type_index": 2},
     ]
 
-    assert filters.stored_conditions(sent, project_id=1) == (
+    assert filters.stored_conditions(sent, project=project) == (
         about_event("a", (1, "b")),
         about_event("a", None, "is_set"),
         PropertyCondition(subject=Subject.PERSON, key="a", operator="gt", value=5),
         PropertyCondition(subject=Subject.GROUP, key="a", operator="exact", value="x", group_type_index=2),
     )
-    assert filters.stored_conditions(None, project_id=1) == filters.stored_conditions({}, project_id=1) == ()
+    assert filters.stored_conditions(None, project=project) == filters.stored_conditions({}, project=project) == ()
