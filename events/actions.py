@@ -6,7 +6,7 @@ from typing import Any
 
 from common.errors import Invalid
 from common.matching import compile_pattern
-from common.property_filters import PropertyFilter
+from common.property_filters import PropertyFilter, listed_form
 from events import filters
 from events.filters import NotComputed
 from events.models import Action
@@ -50,7 +50,7 @@ def _refusal(detail: str) -> Invalid:
 def _checked_step(sent: Any, *, index: int, project: Project) -> CheckedStep:
     if not isinstance(sent, dict):
         raise _refusal(f"Action step at index {index} must be an object")
-    document = {key: sent[key] for key in KEYS if key in sent}
+    document = {key: listed_form(sent[key]) if key == "properties" else sent[key] for key in KEYS if key in sent}
     for key in _TEXTS:
         if document.get(key) is not None and not isinstance(document[key], str):
             raise _refusal(f"steps[{index}].{key}: Not a valid string.")

@@ -39,6 +39,19 @@ def conditions(filters: Iterable[shapes.PropertyFilter], *, project: Project) ->
     return tuple(_condition(one, project) for one in filters if not isinstance(one, shapes.EmptyFilter))
 
 
+def person_conditions(filters: Iterable[shapes.PropertyFilter], *, project: Project) -> tuple[PropertyCondition, ...]:
+    """The conditions that the filters put on persons. Raises NotComputed, also for filters on anything else."""
+    made: list[PropertyCondition] = []
+    for one in filters:
+        if isinstance(one, shapes.EmptyFilter):
+            continue
+        condition = _condition(one, project)
+        if not isinstance(condition, PropertyCondition) or condition.subject is not Subject.PERSON:
+            raise NotComputed(f"Property filters of type '{one.type or 'event'}' cannot be computed.")
+        made.append(condition)
+    return tuple(made)
+
+
 def stored_conditions(
     documents: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None, *, project: Project
 ) -> tuple[Condition, ...]:

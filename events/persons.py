@@ -75,7 +75,8 @@ _MERGE: tuple[str, ...] = (
     SELECT %(project)s, loser_uuid, winner_uuid FROM {_MERGES} ORDER BY loser_uuid
     """,
     f"""
-    UPDATE events_persondistinctid distinct_ids SET person_id = merges.winner, joined_at = clock_timestamp()
+    UPDATE events_persondistinctid distinct_ids
+    SET person_id = merges.winner, joined_at = now() + (merges.position + 1) * interval '1 microsecond'
     FROM {_MERGES}
     WHERE distinct_ids.person_id = merges.loser
     """,

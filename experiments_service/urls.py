@@ -21,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api/schema/redoc/?$", RedocView.as_view(url_name="schema"), name="redoc"),
     path("api/", include("projects.api.urls")),
     path("api/", include("activity.api.urls")),
+    path("api/", include("events.api.urls")),
     path("api/", include("feature_flags.api.urls")),
     path("api/", include("experiments.api.urls")),
     re_path(r"^api(/.*)?$", errors.endpoint_not_found),

@@ -76,6 +76,7 @@ class RowsPlan:
     project_id: int
     selection: Selection = EVERY_EVENT
     zone: str = "UTC"
+    event: str | None = None
     distinct_id: str | None = None
     person_id: UUID | None = None
     uuid: UUID | None = None

@@ -201,6 +201,8 @@ def _fetch(sql: str, statement: Statement) -> list[tuple[Any, ...]]:
 def _narrowings(plan: RowsPlan, statement: Statement) -> Iterator[str]:
     if plan.uuid is not None:
         yield f"events.uuid = {statement.bind(plan.uuid)}"
+    if plan.event is not None:
+        yield f"events.event = {statement.bind(plan.event)}"
     if plan.distinct_id is not None:
         yield f"events.distinct_id = {statement.bind(plan.distinct_id)}"
     if plan.person_id is not None:

@@ -30,6 +30,11 @@ EXPECTED = (
     | acts("feature_flags", "retrieve", "status", "bulk_keys", "activity", "all_activity")
     | {"activity_log_list"}
     | {"feature_flags_dependent_flags_list"}
+    | crud("actions")
+    | crud("persons", "list", "retrieve", "destroy")
+    | {"persons_bulk_delete_create", "groups_list", "groups_find_retrieve", "groups_types_list"}
+    | crud("events", "list", "retrieve")
+    | crud("event_definitions", "list", "retrieve")
     | crud("organizations", "list", "retrieve", "partial_update")
     | crud("members", "list", "partial_update", "destroy")
     | crud("organization_projects")
