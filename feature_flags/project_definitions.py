@@ -22,7 +22,7 @@ from projects.models import Project
 _MAX_SELECTIONS = 100
 
 
-class _FlagRow(NamedTuple):
+class FlagRow(NamedTuple):
     id: int
     key: str
     name: str
@@ -43,7 +43,7 @@ class _Source(NamedTuple):
 
     token: str
     timezone: str
-    flags: tuple[_FlagRow, ...]
+    flags: tuple[FlagRow, ...]
     cohorts: tuple[tuple[int, bool, str], ...]
     group_types: tuple[tuple[int, str], ...]
 
@@ -62,7 +62,7 @@ class ProjectDefinitions:
     # The evaluation contexts that flags are bound to.
     contexts: frozenset[str]
     source: _Source
-    compiled: Mapping[_FlagRow, Flag]
+    compiled: Mapping[FlagRow, Flag]
     rendered: dict[Any, bytes] = field(default_factory=dict)
     selections: dict[tuple[str | None, frozenset[str]], Selection] = field(default_factory=dict)
 
@@ -122,7 +122,7 @@ def load(
 
 def _rows(
     project_id: int,
-) -> tuple[tuple[_FlagRow, ...], tuple[tuple[int, bool, str], ...], tuple[tuple[int, str], ...]]:
+) -> tuple[tuple[FlagRow, ...], tuple[tuple[int, bool, str], ...], tuple[tuple[int, str], ...]]:
     flags = (
         FeatureFlag.objects.filter(project_id=project_id, deleted=False)
         .annotate(
@@ -130,7 +130,7 @@ def _rows(
             text_filters=as_text("filters"),
         )
         .order_by("pk")
-        .values_list(*_FlagRow._fields)
+        .values_list(*FlagRow._fields)
     )
     cohorts = (
         Cohort.objects.filter(project_id=project_id, deleted=False)
@@ -139,7 +139,7 @@ def _rows(
     )
     group_types = GroupType.objects.filter(project_id=project_id).order_by("group_type_index")
     return (
-        tuple(_FlagRow(*row)._replace(evaluation_contexts=tuple(row[8])) for row in flags),
+        tuple(FlagRow(*row)._replace(evaluation_contexts=tuple(row[8])) for row in flags),
         tuple(cohorts),
         tuple(group_types.values_list("group_type_index", "group_type")),
     )
@@ -160,7 +160,7 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _compiled(row: _FlagRow) -> Flag:
+def _compiled(row: FlagRow) -> Flag:
     filters = parsed(row.text_filters)
     if row.has_encrypted_payloads and isinstance(filters, dict):
         # Ciphertext leaves the service nowhere.

@@ -13,6 +13,7 @@ from activity.api.serializers import ItemActivitySerializer
 from activity.queries import of_items, of_scope
 from feature_flags import dependents, history, services
 from feature_flags.api import representation
+from feature_flags.api.feeds import FlagFeeds
 from feature_flags.api.filters import filtered
 from feature_flags.api.list_parameters import LIST_PARAMETERS
 from feature_flags.api.serializers import (
@@ -26,17 +27,18 @@ from feature_flags.api.serializers import (
 )
 from feature_flags.bulk_keys import keys_of
 from feature_flags.models import FeatureFlag
-from projects.api.base import DeleteByPatch, ProjectViewSet
+from projects.api.base import DeleteByPatch
 from projects.authentication import PersonalKeyCredential
 
 
-class FeatureFlagViewSet(DeleteByPatch, ProjectViewSet):
+class FeatureFlagViewSet(DeleteByPatch, FlagFeeds):
     """Flags of a project. Soft-deleted ones are missing in lists and reached by their id, so that they can return."""
 
     queryset = FeatureFlag.objects.all()
     serializer_class = FeatureFlagSerializer
     scope_object = "feature_flag"
     lookup_value_regex = "[^/]+"
+    action_accepts = FlagFeeds.feed_accepts
     action_scopes: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "bulk_keys": ("feature_flag:read",),
         "activity": ("activity_log:read",),
@@ -52,6 +54,8 @@ class FeatureFlagViewSet(DeleteByPatch, ProjectViewSet):
         "activity": "List the changes of a feature flag",
         "all_activity": "List the changes of all feature flags",
         "status": "Tell whether a feature flag is in use",
+        "local_evaluation": "Get all definitions, for servers that evaluate flags themselves",
+        "remote_config": "Get the payload of a remote configuration",
         "bulk_keys": "Find the keys of feature flags by their ids",
     }
 

@@ -1,9 +1,18 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, re_path
 
 from common.api.routing import OptionalSlashRouter
 from feature_flags.api.flags import FeatureFlagViewSet
+from projects.access import CURRENT
 
 router = OptionalSlashRouter()
 router.register(r"projects/(?P<project_id>[^/]+)/feature_flags", FeatureFlagViewSet, basename="feature_flags")
 
-urlpatterns: list[URLPattern | URLResolver] = [*router.urls]
+urlpatterns: list[URLPattern | URLResolver] = [
+    *router.urls,
+    # Where older client libraries look for definitions.
+    re_path(
+        r"^feature_flag/local_evaluation/?$",
+        FeatureFlagViewSet.as_view({"get": "local_evaluation"}, schema=None),
+        {"project_id": CURRENT},
+    ),
+]

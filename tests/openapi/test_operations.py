@@ -28,6 +28,7 @@ EXPECTED = (
     | crud("feature_flags")
     | acts("feature_flags", "create", "enable", "disable", "archive", "unarchive")
     | acts("feature_flags", "retrieve", "status", "bulk_keys", "activity", "all_activity")
+    | acts("feature_flags", "retrieve", "local_evaluation", "remote_config")
     | {"activity_log_list"}
     | {"feature_flags_dependent_flags_list"}
     | crud("actions")
