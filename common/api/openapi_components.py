@@ -9,7 +9,6 @@ from typing import Any, get_args
 from django.utils.module_loading import import_string
 from drf_spectacular.drainage import warn
 from drf_spectacular.settings import spectacular_settings
-from inflection import camelize
 
 Schema = dict[str, Any]
 Values = tuple[Any, ...]
@@ -104,7 +103,8 @@ def _derived_name(values: Values, users: set[tuple[str, str]]) -> str:
     if len(owners) > 1:
         warn(f"the enum {values} of {sorted(owners)} needs a name of its own in ENUM_NAME_OVERRIDES")
     component, prop = min(owners)
-    return f"{component}{camelize(prop)}Enum"
+    words = "".join(f"{word[:1].upper()}{word[1:]}" for word in prop.split("_"))
+    return f"{component}{words}Enum"
 
 
 def _register(schemas: dict[str, Schema], name: str, shown: Schema, values: Values, *, nullable: bool) -> Schema:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
 from common.property_filters import PropertyFilters, listed_form
 from common.shapes import Shape
@@ -62,8 +63,11 @@ class DataWarehouseNode(_Node):
     data_warehouse_join_key: str
 
 
-EventNode = Annotated[EventsNode | ActionsNode, Field(discriminator="kind")]
-SourceNode = Annotated[EventsNode | ActionsNode | DataWarehouseNode, Field(discriminator="kind")]
+# Their names are those of components in the OpenAPI document.
+EventNode = TypeAliasType("EventNode", Annotated[EventsNode | ActionsNode, Field(discriminator="kind")])
+SourceNode = TypeAliasType(
+    "SourceNode", Annotated[EventsNode | ActionsNode | DataWarehouseNode, Field(discriminator="kind")]
+)
 
 
 def _implied_kind(node: Mapping[str, Any]) -> str:

@@ -185,6 +185,8 @@ def test_unions__told_apart_by_a_property_that_every_member_requires(document: N
     ("component", "told_by", "values"),
     [
         ("ExperimentMetric", "metric_type", {"mean", "funnel", "ratio", "retention"}),
+        ("SourceNode", "kind", {"EventsNode", "ActionsNode", "ExperimentDataWarehouseNode"}),
+        ("EventNode", "kind", {"EventsNode", "ActionsNode"}),
         ("ExposureConfig", "kind", {"ExperimentEventExposureConfig", "ActionsNode"}),
     ],
 )
