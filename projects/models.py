@@ -36,7 +36,10 @@ class Organization(models.Model):
 
 
 class UserAccounts(BaseUserManager["User"]):
-    """Creates users; e-mail addresses are compared without case in their domain part only, as Django does."""
+    """Creates and finds users. E-mail addresses that differ only in case are one."""
+
+    def get_by_natural_key(self, email: str | None) -> "User":
+        return self.get(email__iexact=email)
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=self.normalize_email(email), **fields)
@@ -69,6 +72,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique")]
 
     def __str__(self) -> str:
         return self.email

@@ -1,3 +1,9 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from projects import pages
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", pages.landing, name="landing"),
+    re_path(r"^login/?$", pages.SignInView.as_view(), name="login"),
+    re_path(r"^logout/?$", pages.SignOutView.as_view(), name="logout"),
+]

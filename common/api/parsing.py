@@ -12,7 +12,6 @@ from django.http.request import UnreadablePostError
 from rest_framework import status
 from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.parsers import BaseParser, MultiPartParser
-from rest_framework.renderers import JSONRenderer
 
 from common import documents
 
@@ -116,7 +115,6 @@ class StrictJSONParser(BaseParser):
     """application/json. An empty body counts as `{}`."""
 
     media_type = "application/json"
-    renderer_class = JSONRenderer  # what the browsable API writes its raw form with
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: _Context = None) -> Any:
         text = _read(stream, parser_context)

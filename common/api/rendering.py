@@ -63,7 +63,9 @@ class DocumentRenderer(BaseRenderer):
 
 
 class BrowsableRenderer(BrowsableAPIRenderer):
-    """The browsable API. Forms are raw JSON: generated ones would promise fields the resource does not take."""
+    """The browsable API. Forms are raw JSON and start empty: prefilled ones would write fields nobody meant to."""
+
+    template = "common/browsable_api.html"
 
     def get_default_renderer(self, view: Any) -> BaseRenderer:
         return _IndentedRenderer()
