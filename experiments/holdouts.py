@@ -101,8 +101,8 @@ def _lock_experiments(holdout: ExperimentHoldout) -> list[Experiment]:
 
 
 def _write_flags(experiments: list[Experiment], *, part: dict[str, Any] | None, user: User) -> None:
-    for flag_id in sorted({experiment.feature_flag_id for experiment in experiments}):
-        flag = flags.lock_flag(project=experiments[0].project, flag_id=flag_id)
+    # All are locked before the first is written: a write may take a lock that comes after those of all rows.
+    for flag in flags.lock_flags({experiment.feature_flag_id for experiment in experiments}).values():
         if not flag.deleted:
             flags.update_flag(flag=flag, user=user, changes={"filters": {"holdout": part}})
 
