@@ -67,6 +67,16 @@ def settings_of_new_flag(document: Mapping[str, Any]) -> FlagSettings:
     )
 
 
+def agreeing(document: Mapping[str, Any], settings: FlagSettings) -> dict[str, Any]:
+    """Parameters whose word on the flag is that of `settings`, which win; what the parameters do not name stays so."""
+    said = {
+        parameters.VARIANTS: settings.variants,
+        _ROLLOUT: settings.rollout,
+        _AGGREGATION: settings.aggregation,
+    }
+    return dict(document) | {name: value for name, value in said.items() if name in document and value is not OMITTED}
+
+
 def holdout_part(holdout: ExperimentHoldout | None) -> dict[str, Any] | None:
     """The `holdout` of a flag's filters."""
     if holdout is None:

@@ -89,6 +89,7 @@ def create_experiment(*, project: Project, user: User, fields: Mapping[str, Any]
         raise Invalid(lifecycle.NOT_ENDED)
     lifecycle.check_date_order(start, end)
     sent: Parameters = fields.get("parameters") or parameters.parse_parameters(None)
+    configured = fields.get("feature_flag") or FlagSettings()
     experiment = Experiment(
         project=project,
         description="",
@@ -99,7 +100,7 @@ def create_experiment(*, project: Project, user: User, fields: Mapping[str, Any]
         end_date=end,
         archived=archived,
         status=lifecycle.status_of_dates(start, end),
-        parameters=sent.document,
+        parameters=flag_config.agreeing(sent.document, configured),
         folder=fields.get("_create_in_folder"),
     )
     if "type" in fields:
@@ -114,7 +115,7 @@ def create_experiment(*, project: Project, user: User, fields: Mapping[str, Any]
     flag_link.link_or_create(
         experiment,
         key=fields["feature_flag_key"],
-        settings=settings.overlaid_by(fields.get("feature_flag") or FlagSettings()),
+        settings=settings.overlaid_by(configured),
         is_configured="feature_flag" in fields,
         user=user,
     )
@@ -207,7 +208,7 @@ def update_experiment(experiment: Experiment, *, user: User, changes: Mapping[st
     filters = flag_changes.get("filters", experiment.feature_flag.filters)
     sent: Parameters | None = changes.get("parameters")
     if sent is not None:
-        experiment.parameters = sent.document
+        experiment.parameters = flag_config.agreeing(sent.document, changes.get("feature_flag") or FlagSettings())
     _set_analysis_fields(experiment, changes)
     if "stats_config" in changes:
         experiment.stats_config = changes["stats_config"]

@@ -62,7 +62,8 @@ class ExperimentViewSet(DeleteByPatch, ReadExperiments):
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         peeked = self.peek_body()
         with self._locked(deleted_too=restores(peeked), **named_rows(peeked)) as experiment:
-            body = ExperimentChange(data=self.check_body(), partial=True, context={"project": self.project})
+            context = {"project": self.project, "experiment": experiment}
+            body = ExperimentChange(data=self.check_body(), partial=True, context=context)
             services.update_experiment(experiment, user=self.caller, changes=body.read())
         return self.shown(experiment.pk)
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from common.api.fields import BooleanField, DateTimeField, NumberField
 from common.api.serializers import ParsedField, RequestSerializer
+from common.documents import same_document
 from common.errors import Invalid
 from experiments.api import schemas
 from experiments.api.document_schemas import (
@@ -23,7 +24,7 @@ from experiments.api.metric_fields import MetricListField
 from experiments.excluded_variants import parse as parse_excluded_variants
 from experiments.exposure_criteria import parse as parse_exposure_criteria
 from experiments.metrics import refuse_legacy
-from experiments.models import Conclusion, ExperimentHoldout, ExperimentType
+from experiments.models import Conclusion, Experiment, ExperimentHoldout, ExperimentType
 from experiments.ordering import parse_order
 from experiments.parameters import parse_parameters
 from experiments.running_time_calculation import parse_running_time_calculation
@@ -42,14 +43,45 @@ class FalseIfNullField(BooleanField):
         return False if data is None else super().run_validation(data)
 
 
+class ParametersField(ParsedField):
+    """As they were read, parameters say nothing: the flag may have moved away from what they keep of it.
+
+    Not so beside `update_feature_flag_params`, which asks for them to be written there.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        described_by = ParametersSerializer(
+            required=False, allow_null=True, help_text="Replaces the stored parameters as a whole."
+        )
+        super().__init__(parse_parameters, described_by=described_by, **options)
+
+    def get_value(self, dictionary: Mapping[str, Any]) -> Any:
+        sent = super().get_value(dictionary)
+        experiment: Experiment | None = self.context.get("experiment")
+        is_echo = experiment is not None and same_document(sent, experiment.shown_parameters)
+        return serializers.empty if is_echo and "update_feature_flag_params" not in dictionary else sent
+
+
 @extend_schema_field(OpenApiTypes.INT64)
 class HoldoutIdField(serializers.Field[Any, Any, Any, Any]):
-    """The id of a holdout of the project; numeric text is taken too."""
+    """The id of a holdout of the project; numeric text is taken too.
+
+    Beside `holdout`, as the two are read, the present one says nothing; alone it is written into a draft's flag.
+    """
 
     default_error_messages = {
         "does_not_exist": 'Invalid pk "{id}" - object does not exist.',
         "incorrect_type": "Incorrect type. Expected pk value, received {type}.",
     }
+
+    def get_value(self, dictionary: Mapping[str, Any]) -> Any:
+        sent = super().get_value(dictionary)
+        experiment: Experiment | None = self.context.get("experiment")
+        shown = dictionary.get("holdout")
+        if experiment is None or not isinstance(shown, Mapping):
+            return sent
+        present = experiment.holdout_id
+        return serializers.empty if same_document([sent, shown.get("id")], [present, present]) else sent
 
     def to_internal_value(self, data: Any) -> int:
         if (
@@ -112,7 +144,7 @@ def _as_sent(value: Any) -> Any:
 
 
 class ExperimentRequest(RequestSerializer):
-    """A creation, or with `partial` a PATCH. `context` holds the project."""
+    """A creation, or with `partial` a PATCH. `context` holds the project, and the experiment that is to be changed."""
 
     name = serializers.CharField(max_length=400)
     description = serializers.CharField(max_length=3000, required=False, allow_null=True, allow_blank=True)
@@ -125,12 +157,7 @@ class ExperimentRequest(RequestSerializer):
         help_text="Settings of the feature flag; they win over the same settings in `parameters`.",
     )
     holdout_id = HoldoutIdField(required=False, allow_null=True)
-    parameters = ParsedField(
-        parse_parameters,
-        described_by=ParametersSerializer(
-            required=False, allow_null=True, help_text="Replaces the stored parameters as a whole."
-        ),
-    )
+    parameters = ParametersField()
     running_time_calculation = ParsedField(
         parse_running_time_calculation,
         described_by=RunningTimeCalculationSerializer(required=False, allow_null=True),
