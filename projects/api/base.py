@@ -48,6 +48,8 @@ class ScopedViewSet(GenericViewSet[Any]):
     level: int | None = None
     throttle_classes = (RestThrottle,)
     metadata_class = AddressMetadata
+    # An id with a dot in it is malformed, not another route.
+    lookup_value_regex = "[^/]+"
     # PUT is offered nowhere.
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
 
