@@ -105,7 +105,7 @@ def load(
     if known is not None and known.source == source and known.project_id == found_id:
         return known
     before = {} if known is None else known.compiled
-    compiled = {row: before.get(row) or _compiled(row) for row in source.flags}
+    compiled = {row: before.get(row) or compile_row(row) for row in source.flags}
     cohorts = {cohort_id: (is_static, parsed(text)) for cohort_id, is_static, text in source.cohorts}
     return ProjectDefinitions(
         project_id=found_id,
@@ -117,6 +117,20 @@ def load(
         contexts=frozenset().union(*(flag.contexts for flag in compiled.values())),
         source=source,
         compiled=compiled,
+    )
+
+
+def row_of(flag: FeatureFlag, **changed: Any) -> FlagRow:
+    """The row of a loaded flag with some columns changed; `filters` is the parsed document."""
+    filters = changed.pop("filters", flag.filters)
+    columns = {name: getattr(flag, name) for name in FlagRow._fields if hasattr(flag, name)} | changed
+    return FlagRow(
+        **columns
+        | {
+            "evaluation_contexts": tuple(columns["evaluation_contexts"]),
+            "has_experiment": False,
+            "text_filters": json.dumps(filters),
+        }
     )
 
 
@@ -160,7 +174,8 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _compiled(row: FlagRow) -> Flag:
+def compile_row(row: FlagRow) -> Flag:
+    """The flag of a row, not yet put in relation to the others."""
     filters = parsed(row.text_filters)
     if row.has_encrypted_payloads and isinstance(filters, dict):
         # Ciphertext leaves the service nowhere.

@@ -57,16 +57,11 @@ def asked_of(
     body: Mapping[str, Any], *, distinct_id: str, person_properties: Mapping[str, Any], reads_person: bool = True
 ) -> Asked:
     """For whom a body asks; groups, device and anonymous id are read from it."""
-    groups = {
-        name: key
-        for name, sent in mapping(_first(body, "groups", "$groups")).items()
-        if isinstance(sent, str | int | float) and (key := text(sent))
-    }
     group_properties = mapping(_first(body, "group_properties", "groupProperties", "$group_properties"))
     return Asked(
         distinct_id=distinct_id[:MAX_DISTINCT_ID],
         person_properties=person_properties,
-        groups=groups,
+        groups=groups_of(mapping(_first(body, "groups", "$groups"))),
         group_properties={name: sent for name, sent in group_properties.items() if isinstance(sent, dict)},
         anonymous_id=(text(body.get("$anon_distinct_id")) or "")[:MAX_DISTINCT_ID] or None,
         device_id=text(
@@ -74,6 +69,11 @@ def asked_of(
         ),
         reads_person=reads_person,
     )
+
+
+def groups_of(sent: Mapping[str, Any]) -> dict[str, str]:
+    """The key of each named group; null, an empty text and what is no plain value name none."""
+    return {name: key for name, one in sent.items() if isinstance(one, str | int | float) and (key := text(one))}
 
 
 def _first(body: Mapping[str, Any], *names: str, instead: Any = None) -> Any:

@@ -15,6 +15,7 @@ from feature_flags import dependents, history, services
 from feature_flags.api import representation
 from feature_flags.api.feeds import FlagFeeds
 from feature_flags.api.filters import filtered
+from feature_flags.api.inspection import FlagInspection
 from feature_flags.api.list_parameters import LIST_PARAMETERS
 from feature_flags.api.serializers import (
     FeatureFlagSerializer,
@@ -28,10 +29,9 @@ from feature_flags.api.serializers import (
 from feature_flags.bulk_keys import keys_of
 from feature_flags.models import FeatureFlag
 from projects.api.base import DeleteByPatch
-from projects.authentication import PersonalKeyCredential
 
 
-class FeatureFlagViewSet(DeleteByPatch, FlagFeeds):
+class FeatureFlagViewSet(DeleteByPatch, FlagFeeds, FlagInspection):
     """Flags of a project. Soft-deleted ones are missing in lists and reached by their id, so that they can return."""
 
     queryset = FeatureFlag.objects.all()
@@ -41,6 +41,8 @@ class FeatureFlagViewSet(DeleteByPatch, FlagFeeds):
     action_accepts = FlagFeeds.feed_accepts
     action_scopes: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "bulk_keys": ("feature_flag:read",),
+        "user_blast_radius": ("feature_flag:read",),
+        "test_evaluation": ("feature_flag:read",),
         "activity": ("activity_log:read",),
         "all_activity": ("activity_log:read",),
     }
@@ -54,14 +56,14 @@ class FeatureFlagViewSet(DeleteByPatch, FlagFeeds):
         "activity": "List the changes of a feature flag",
         "all_activity": "List the changes of all feature flags",
         "status": "Tell whether a feature flag is in use",
+        "my_flags": "List what the active feature flags answer for the caller",
+        "evaluation_reasons": "Tell what feature flags answer for somebody, and why",
+        "user_blast_radius": "Count whom a condition set would reach",
+        "test_evaluation": "Evaluate a feature flag for somebody step by step, without a trace",
         "local_evaluation": "Get all definitions, for servers that evaluate flags themselves",
         "remote_config": "Get the payload of a remote configuration",
         "bulk_keys": "Find the keys of feature flags by their ids",
     }
-
-    @property
-    def _reads_in_clear(self) -> bool:
-        return isinstance(self.request.auth, PersonalKeyCredential)
 
     def _shown(self, flag_id: int, *, status: int = 200) -> Response:
         answer = representation.one(

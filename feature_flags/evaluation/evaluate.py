@@ -1,6 +1,7 @@
 """Evaluating flags for a subject. Never raises, whatever was stored; the order of the steps is that of the text."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from common.matching import MISSING
 from feature_flags.evaluation import outcomes
@@ -123,13 +124,16 @@ class Evaluator:
         if isinstance(condition, CohortCondition):
             return self.is_member(condition.cohort_id) is condition.wanted
         if isinstance(condition, GroupCondition):
-            index = aggregation if condition.group_type_index is None else condition.group_type_index
-            name = None if index is None else self._definitions.group_types.get(index)
-            value = self._subject.properties_of_group(name).get(condition.key, MISSING)
-            return condition.matcher.matches(value, self._subject.moment)
+            return condition.matcher.matches(self.group_value(condition, aggregation), self._subject.moment)
         if isinstance(condition, FlagCondition):
             return self._answered(condition)
         return self._metadata_holds(condition)
+
+    def group_value(self, condition: GroupCondition, aggregation: int | None) -> Any:
+        """The property of a group that a condition looks at, MISSING when there is none."""
+        index = aggregation if condition.group_type_index is None else condition.group_type_index
+        name = None if index is None else self._definitions.group_types.get(index)
+        return self._subject.properties_of_group(name).get(condition.key, MISSING)
 
     def _answered(self, condition: FlagCondition) -> bool:
         result = None if condition.flag_id is None else self._results.get(condition.flag_id)

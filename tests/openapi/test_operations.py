@@ -28,7 +28,8 @@ EXPECTED = (
     | crud("feature_flags")
     | acts("feature_flags", "create", "enable", "disable", "archive", "unarchive")
     | acts("feature_flags", "retrieve", "status", "bulk_keys", "activity", "all_activity")
-    | acts("feature_flags", "retrieve", "local_evaluation", "remote_config")
+    | acts("feature_flags", "retrieve", "local_evaluation", "remote_config", "my_flags", "evaluation_reasons")
+    | acts("feature_flags", "create", "user_blast_radius", "test_evaluation")
     | {"activity_log_list"}
     | {"feature_flags_dependent_flags_list"}
     | crud("actions")
