@@ -33,7 +33,7 @@ def family(pid: int) -> set[int]:
     return found
 
 
-def left_over(pids: Collection[int], *, within_seconds: float = 15) -> set[int]:
+def left_over(pids: Collection[int], *, within_seconds: float = 60) -> set[int]:
     """Those of the processes that still run after the time; returns as soon as there are none."""
     deadline = time.monotonic() + within_seconds
     while (left := {pid for pid in pids if is_running(pid)}) and time.monotonic() < deadline:

@@ -65,6 +65,19 @@ def test_start__greeting__tells_what_to_use(service: LiveService, name: str) -> 
     assert str(service.credentials[name]) in service.output
 
 
+def test_start__browser__is_led_from_the_root(service: LiveService) -> None:
+    page = httpx.get(service.base_url, headers={"Accept": "text/html"}, follow_redirects=True)
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("path", ["/api/schema/swagger-ui/", "/api/schema/redoc/"])
+def test_api_docs__page__loads_nothing_from_elsewhere(service: LiveService, path: str) -> None:
+    page = httpx.get(service.base_url + path, headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert "https://" not in page.text
+
+
 def test_second_start__after_sigterm__keeps_data_and_credentials(tmp_path: Path) -> None:
     with live_service.running(tmp_path / "data") as first:
         create_flag(first, "kept")
