@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Mapping
 from types import ModuleType
 
-from benchmarks import harness, list_experiments
+from benchmarks import evaluate_flags, harness, list_experiments
 
 # One file each; a benchmark offers `run(service, rounds=, seconds=)`.
-BENCHMARKS: Mapping[str, ModuleType] = {"list_experiments": list_experiments}
+BENCHMARKS: Mapping[str, ModuleType] = {"list_experiments": list_experiments, "evaluate_flags": evaluate_flags}
 
 
 def main() -> None:

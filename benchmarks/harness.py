@@ -112,40 +112,49 @@ def _wait_until_ready(started: Service) -> None:
 
 def fetch(running: Service, path: str) -> bytes:
     """One answer; raises RuntimeError unless it is a 200."""
+    return ask(running, path, None)
+
+
+def ask(running: Service, path: str, body: bytes | None) -> bytes:
+    """One answer, to a POST of `body` if there is one; raises RuntimeError unless it is a 200."""
     connection = running.connect()
     try:
-        return _get(connection, path, running.headers)
+        return _ask(connection, path, running.headers, body)
     finally:
         connection.close()
 
 
-def _get(connection: HTTPConnection, path: str, headers: Mapping[str, str]) -> bytes:
-    connection.request("GET", path, headers=dict(headers))
+def _ask(connection: HTTPConnection, path: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+    method = "GET" if body is None else "POST"
+    kind = {} if body is None else {"Content-Type": "application/json"}
+    connection.request(method, path, body=body, headers={**headers, **kind})
     response = connection.getresponse()
-    body = response.read()
+    text = response.read()
     if response.status != 200:
-        raise RuntimeError(f"GET {path}: {response.status} {body.decode()}")
-    return body
+        raise RuntimeError(f"{method} {path}: {response.status} {text.decode()}")
+    return text
 
 
-def requests_per_second(running: Service, path: str, *, seconds: float, clients: int) -> float:
+def requests_per_second(
+    running: Service, path: str, *, seconds: float, clients: int, body: bytes | None = None
+) -> float:
     """How often the answer comes when as many keep-alive clients ask for it again and again."""
     end = time.perf_counter() + seconds
     counts = [0] * clients
     failures: list[Exception] = []
 
-    def ask(position: int) -> None:
+    def ask_on(position: int) -> None:
         connection = running.connect()
         try:
             while time.perf_counter() < end:
-                _get(connection, path, running.headers)
+                _ask(connection, path, running.headers, body)
                 counts[position] += 1
         except (OSError, RuntimeError) as error:
             failures.append(error)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=ask, args=(position,)) for position in range(clients)]
+    threads = [threading.Thread(target=ask_on, args=(position,)) for position in range(clients)]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -173,13 +182,20 @@ class Comparison:
 
 
 def compare(
-    running: Service, *, service_path: str, floor_path: str, rounds: int, seconds: float, clients: int
+    running: Service,
+    *,
+    service_path: str,
+    floor_path: str,
+    rounds: int,
+    seconds: float,
+    clients: int,
+    body: bytes | None = None,
 ) -> Comparison:
     """Measure both in turns, so that what else the machine does meets both alike. The first pair only warms up."""
     measured = Comparison(service=[], floor=[])
     for number in range(rounds + 1):
         for path, rates in ((floor_path, measured.floor), (service_path, measured.service)):
-            rate = requests_per_second(running, path, seconds=seconds if number else 1, clients=clients)
+            rate = requests_per_second(running, path, seconds=seconds if number else 1, clients=clients, body=body)
             if number:
                 rates.append(rate)
     return measured

@@ -25,12 +25,27 @@ ENROLLMENT_KEY = "$feature_enrollment/"
 
 @dataclass(frozen=True, slots=True)
 class ConditionSet:
-    """One group of conditions. `fraction` None lets everybody in; `aggregation` None speaks of persons."""
+    """One group of conditions. `fraction` None lets everybody in; `aggregation` None speaks of persons.
 
+    Its possible answers are made beforehand, but for the matches, which are kept by variant once they occur.
+    """
+
+    index: int
     conditions: tuple[Condition, ...]
     fraction: float | None
     variant: str | None
     aggregation: int | None
+    no_group: Evaluation
+    no_match: Evaluation
+    out_of_rollout: Evaluation
+    matches: dict[str | None, Evaluation] = field(default_factory=dict, compare=False)
+
+    def match(self, variant: str | None) -> Evaluation:
+        """The answer for a subject that is let in."""
+        kept = self.matches.get(variant)
+        if kept is None:
+            kept = self.matches[variant] = Evaluation(True, outcomes.CONDITION_MATCH, variant, self.index)
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +104,10 @@ def compile_rules(filters: Any) -> Rules:
     multivariate = document.get("multivariate")
     variants = [] if multivariate is None else listed(mapping(multivariate, "multivariate").get("variants"), "variants")
     return Rules(
-        sets=tuple(_condition_set(group, aggregation) for group in listed(document.get("groups"), "groups")),
+        sets=tuple(
+            _condition_set(group, index, aggregation)
+            for index, group in enumerate(listed(document.get("groups"), "groups"))
+        ),
         variants=tuple(_text(mapping(variant, "a variant").get("key")) for variant in variants),
         ends=bucketing.boundaries(_percentage(variant.get("rollout_percentage")) for variant in variants),
         payloads=_payloads(document.get("payloads")),
@@ -122,16 +140,20 @@ def _aggregation(value: Any) -> int | None:
     return None if value is None else group_type_index(value)
 
 
-def _condition_set(stored: Any, aggregation: int | None) -> ConditionSet:
+def _condition_set(stored: Any, index: int, aggregation: int | None) -> ConditionSet:
     group = mapping(stored, "a group")
     variant = group.get("variant")
     return ConditionSet(
+        index=index,
         conditions=tuple(compile_condition(condition) for condition in listed(group.get("properties"), "properties")),
         fraction=_fraction(group.get("rollout_percentage")),
         variant=variant if isinstance(variant, str) else None,
         aggregation=_aggregation(group.get("aggregation_group_type_index"))
         if "aggregation_group_type_index" in group
         else aggregation,
+        no_group=Evaluation(False, outcomes.NO_GROUP_TYPE, None, index),
+        no_match=Evaluation(False, outcomes.NO_CONDITION_MATCH, None, index),
+        out_of_rollout=Evaluation(False, outcomes.OUT_OF_ROLLOUT_BOUND, None, index),
     )
 
 

@@ -63,8 +63,8 @@ class Evaluator:
         if rules.holdout is not None and self._is_held_out(flag):
             return Evaluation(True, outcomes.HOLDOUT_CONDITION_VALUE, rules.holdout.variant)
         best, best_rank, lacked_group = _NO_GROUPS, 0, False
-        for index, conditions in enumerate(rules.sets):
-            answer = self.judge(flag, index, conditions)
+        for conditions in rules.sets:
+            answer = self.judge(flag, conditions)
             if answer.enabled:
                 return answer
             rank = _RANKS[answer.reason]
@@ -78,21 +78,20 @@ class Evaluator:
             return best._replace(lacked_group=True)
         return best
 
-    def judge(self, flag: Flag, index: int, conditions: ConditionSet) -> Evaluation:
+    def judge(self, flag: Flag, conditions: ConditionSet) -> Evaluation:
         """What one group of conditions comes to, taken alone."""
         aggregation = conditions.aggregation
         identifier = self.bucketing_id(flag, aggregation)
         if identifier is None:
-            reason = outcomes.OUT_OF_ROLLOUT_BOUND if aggregation is None else outcomes.NO_GROUP_TYPE
-            return Evaluation(False, reason, None, index)
+            return conditions.out_of_rollout if aggregation is None else conditions.no_group
         for condition in conditions.conditions:
             if not self.holds(condition, aggregation):
-                return Evaluation(False, outcomes.NO_CONDITION_MATCH, None, index)
+                return conditions.no_match
         fraction = conditions.fraction
         # An empty id stands at the beginning of every rollout.
-        if fraction is not None and identifier and not in_rollout(f"{flag.key}.{identifier}", fraction):
-            return Evaluation(False, outcomes.OUT_OF_ROLLOUT_BOUND, None, index)
-        return Evaluation(True, outcomes.CONDITION_MATCH, _variant(flag, conditions, identifier), index)
+        if fraction is not None and identifier and share(f"{flag.key}.{identifier}") > fraction:
+            return conditions.out_of_rollout
+        return conditions.match(_variant(flag, conditions, identifier))
 
     def _is_held_out(self, flag: Flag) -> bool:
         identifier = self.bucketing_id(flag, flag.rules.aggregation)
@@ -120,7 +119,10 @@ class Evaluator:
     def holds(self, condition: Condition, aggregation: int | None) -> bool:
         """Whether a condition of a flag holds; `aggregation` is that of its group."""
         if isinstance(condition, PersonCondition):
-            return condition.matcher.matches(condition.read(self._subject.person), self._subject.moment)
+            value = self._subject.person.get(condition.key, MISSING)
+            if value is MISSING:
+                value = condition.read(self._subject.person)
+            return condition.matcher.matches(value, self._subject.moment)
         if isinstance(condition, CohortCondition):
             return self.is_member(condition.cohort_id) is condition.wanted
         if isinstance(condition, GroupCondition):

@@ -1,0 +1,66 @@
+"""100 flags for one person against a bare view that returns the same bytes.
+
+The floor answers from memory in the same server process, behind the same middleware. The service decodes the request,
+finds the project, evaluates 100 flags and writes their records; it should reach at least half the floor's throughput.
+Beside that: how long one request takes inside the process, and a flag inside the evaluator.
+"""
+
+from statistics import median
+from typing import Any
+
+import orjson
+
+from benchmarks.harness import Service, ask, compare, spread
+
+AIM = 0.5
+AIM_MILLISECONDS = 0.5
+FLAGS = 100
+SERVICE = "/flags/?v=2"
+FLOOR = "/floor/flags/"
+INSIDE = "/floor/flags/inside/"
+
+PERSON = {"plan": "pro", "country": "de", "seats": 12, "email": "ada@example.com"}
+
+
+def run(running: Service, *, rounds: int, seconds: float) -> None:
+    """Measure and print."""
+    for number in range(FLAGS):
+        running.post("/api/projects/@current/feature_flags/", _flag(number))
+    token = running.credentials["project_api_token"]
+    body = orjson.dumps({"token": token, "distinct_id": "user-61", "person_properties": PERSON})
+    answer = orjson.loads(ask(running, SERVICE, body))
+    if len(answer["flags"]) != FLAGS or answer["errorsWhileComputingFlags"]:
+        raise RuntimeError(f"The answer holds {len(answer['flags'])} flags instead of {FLAGS} good ones.")
+    size = len(ask(running, FLOOR, body))
+    measured = compare(
+        running, service_path=SERVICE, floor_path=FLOOR, body=body, rounds=rounds, seconds=seconds, clients=2
+    )
+    times = orjson.loads(ask(running, INSIDE, body))
+    request = sorted(times["request"])
+    print(f"{FLAGS} flags for one person, one worker process, {rounds} rounds of {seconds:g} s in turns")
+    print(f"  service  {spread(measured.service, '.0f')} requests/s, {size / 1000:.1f} kB an answer")
+    print(f"  floor    {spread(measured.floor, '.0f')} requests/s, the same bytes")
+    print(f"  ratio    {spread(measured.ratios, '.2f')}, aim: at least {AIM}")
+    print(
+        f"  in the process, {len(request)} times: median {median(request) / 1000:.3f} ms, "
+        f"99th percentile {request[len(request) * 99 // 100] / 1000:.3f} ms a request, "
+        f"aim: median below {AIM_MILLISECONDS} ms"
+    )
+    print(f"  evaluator alone: {median(times['evaluator']) / FLAGS:.2f} microseconds a flag")
+
+
+def _flag(number: int) -> dict[str, Any]:
+    """Of every three one rollout, one targeted test, one split with a variant for some."""
+    plan = {"key": "plan", "type": "person", "value": ["pro", "team"], "operator": "exact"}
+    seats = {"key": "seats", "type": "person", "value": 5 + number % 20, "operator": "gte"}
+    staff = {"key": "email", "type": "person", "value": "@example.com", "operator": "icontains"}
+    groups: list[list[dict[str, Any]]] = [
+        [{"properties": [], "rollout_percentage": number}],
+        [{"properties": [plan, seats], "rollout_percentage": 50}, {"properties": [], "rollout_percentage": 10}],
+        [{"properties": [staff], "rollout_percentage": 5, "variant": "test"}, {"properties": []}],
+    ]
+    filters: dict[str, Any] = {"groups": groups[number % 3]}
+    if number % 3:
+        shares = (("control", 50), ("test", 50))
+        filters["multivariate"] = {"variants": [{"key": key, "rollout_percentage": share} for key, share in shares]}
+    return {"key": f"flag-{number}", "filters": filters}
