@@ -1,6 +1,7 @@
 """Fields of request bodies whose documented meaning is narrower than the REST framework's."""
 
 import math
+import sys
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NoReturn
@@ -27,10 +28,10 @@ class BooleanField(serializers.BooleanField):
 
 
 class NumberField(serializers.FloatField):
-    """A finite number; a boolean is none."""
+    """A finite number; a boolean is none, nor is an integer beyond a double."""
 
     def to_internal_value(self, data: Any) -> float:
-        if isinstance(data, bool):
+        if isinstance(data, bool) or (isinstance(data, int) and abs(data) > sys.float_info.max):
             self.fail("invalid")
         number: float = super().to_internal_value(data)
         if not math.isfinite(number):  # the texts "nan" and "inf"

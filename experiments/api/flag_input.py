@@ -26,11 +26,19 @@ class _KnownKeysOnly(RequestSerializer):
         return super().to_internal_value(data)
 
 
+def _numbers_as_sent(values: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that the fields have judged; a number that was sent as one keeps its form, 50 or 50.0."""
+    return {
+        name: data[name] if isinstance(value, float) and isinstance(data[name], int) else value
+        for name, value in values.items()
+    }
+
+
 @extend_schema_serializer(component_name="FlagInputVariant")
 class _VariantSerializer(_KnownKeysOnly):
-    key = serializers.CharField()
-    name = serializers.CharField(required=False, allow_null=True, allow_blank=True)
-    description = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+    key = serializers.CharField(trim_whitespace=False)
+    name = serializers.CharField(required=False, allow_null=True, allow_blank=True, trim_whitespace=False)
+    description = serializers.CharField(required=False, allow_null=True, allow_blank=True, trim_whitespace=False)
     split_percent = NumberField(required=False, allow_null=True, min_value=0, max_value=100)
     rollout_percentage = NumberField(required=False, min_value=0, max_value=100)
 
@@ -38,8 +46,7 @@ class _VariantSerializer(_KnownKeysOnly):
         values = super().to_internal_value(data)
         if values.get("split_percent") is None and "rollout_percentage" not in values:
             raise serializers.ValidationError({"rollout_percentage": ["This field is required."]}, code="required")
-        # As sent: the fields have judged the values, and numbers keep their form.
-        return {name: value if isinstance(value, str) else data[name] for name, value in values.items()}
+        return _numbers_as_sent(values, data)
 
 
 @extend_schema_serializer(component_name="FlagInputMultivariate")
@@ -53,8 +60,7 @@ class _GroupSerializer(_KnownKeysOnly):
     rollout_percentage = NumberField(required=False, allow_null=True, min_value=0, max_value=100)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        values = super().to_internal_value(data)
-        return {name: data[name] for name in values}
+        return _numbers_as_sent(super().to_internal_value(data), data)
 
 
 @extend_schema_serializer(component_name="FlagInputFilters")
