@@ -121,13 +121,14 @@ class CupedConfigSerializer(serializers.Serializer[Any]):
 class StatsConfigSerializer(serializers.Serializer[Any]):
     extra_properties = True
 
-    method = serializers.ChoiceField(choices=["bayesian", "frequentist"], required=False)
+    method = serializers.ChoiceField(choices=["bayesian", "frequentist"], required=False, allow_null=True)
     baseline_variant_key = serializers.CharField(
-        required=False, help_text="The variant all others are compared with. Absent: `control`."
+        required=False, allow_null=True, help_text="The variant all others are compared with. Absent: `control`."
     )
     multiplicity = serializers.ChoiceField(
         choices=["none", "holm", "benjamini_hochberg"],
         required=False,
+        allow_null=True,
         help_text="How several comparisons are corrected for each other.",
     )
     bayesian = BayesianConfigSerializer(required=False)
