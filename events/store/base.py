@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from events.store.measures import AggregatePlan, Aggregates
 from events.store.plans import ExposurePlan, PersonsPlan, RowsPlan, Selection
 
 # The identity of an event within its project, and the UTC day it is on.
@@ -59,6 +60,16 @@ class Exposures:
         return sum(units for (name, _), units in self.by_day.items() if name == arm)
 
 
+class ExposedUnits(Protocol):
+    """The units of one exposure plan, found once for all measures. Of use until its snapshot ends."""
+
+    def by_day(self) -> Exposures:
+        """How many units were exposed, by arm and day."""
+
+    def aggregate(self, plan: AggregatePlan) -> Aggregates:
+        """The sums of a measure, by breakdown values and arm; an arm without units is missing."""
+
+
 class EventStore(Protocol):
     """A store of events. A failure of the store is an exception, never an empty answer."""
 
@@ -88,6 +99,9 @@ class EventStore(Protocol):
 
     def exposures(self, plan: ExposurePlan) -> Exposures:
         """How many units were exposed, by arm and day."""
+
+    def expose(self, plan: ExposurePlan) -> ExposedUnits:
+        """Find the exposed units. To be called inside a snapshot."""
 
     def last_flag_calls(self, *, project_id: int, flag_keys: Collection[str]) -> dict[str, datetime]:
         """The time of the newest call of each flag that was ever called."""

@@ -19,7 +19,7 @@ def by_day(plan: ExposurePlan, statement: Statement) -> str:
 
 
 def exposed(plan: ExposurePlan, statement: Statement) -> str:
-    """Common table expressions that end in `exposed (unit, arm, first_time)`: one row per exposed unit.
+    """Common table expressions that end in `exposed (unit, arm, first_time, first_uuid)`: one row per exposed unit.
 
     Of rows with equal time the one with the smallest uuid is the first.
     """
@@ -28,18 +28,22 @@ def exposed(plan: ExposurePlan, statement: Statement) -> str:
         arm = f"CASE WHEN min(variant) = max(variant) THEN min(variant) ELSE {statement.bind(MULTIPLE)} END"
     tables = [
         f"exposure_rows AS ({_exposure_rows(plan, statement)})",
-        f"seen AS (SELECT unit, {arm} AS arm, min(time) AS first_time FROM exposure_rows GROUP BY unit)",
+        f"""seen AS (
+            SELECT unit, {arm} AS arm, min(time) AS first_time, (array_agg(uuid ORDER BY time, uuid))[1] AS first_uuid
+            FROM exposure_rows GROUP BY unit
+        )""",
     ]
     if plan.activation is None:
-        tables.append("exposed AS (SELECT unit, arm, first_time FROM seen)")
+        tables.append("exposed AS (SELECT unit, arm, first_time, first_uuid FROM seen)")
     else:
         tables += [
-            f"activation_rows AS ({_rows(plan, statement, selection=plan.activation, columns='')})",
+            f"activation_rows AS ({_rows(plan, statement, selection=plan.activation, columns=', events.uuid')})",
             """exposed AS (
-                SELECT seen.unit, seen.arm, min(activation_rows.time) AS first_time
+                SELECT DISTINCT ON (seen.unit)
+                    seen.unit, seen.arm, activation_rows.time AS first_time, activation_rows.uuid AS first_uuid
                 FROM seen JOIN activation_rows
                     ON activation_rows.unit = seen.unit AND activation_rows.time >= seen.first_time
-                GROUP BY seen.unit, seen.arm
+                ORDER BY seen.unit, activation_rows.time, activation_rows.uuid
             )""",
         ]
     return ", ".join(tables)

@@ -10,15 +10,16 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-import psycopg
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from common.instants import Moment
-from events.store import exposures, partitions
-from events.store.base import EventIdentity, EventRow, EventStore, Exposures, StoredEvent, StoreTimeout
+from events.store import exposed, exposures, partitions
+from events.store.base import EventIdentity, EventRow, EventStore, Exposures, StoredEvent
 from events.store.conditions import Statement, all_of
+from events.store.limits import stopped_at_the_limit
 from events.store.plans import ExposurePlan, PersonsPlan, RowsPlan, Selection
+from events.store.units import ExposedUnits
 
 _COLUMNS = ", ".join(StoredEvent._fields)
 # A table of the connection: no log is written for it, and nobody else sees it.
@@ -91,18 +92,15 @@ class PostgresEventStore(EventStore):
     def snapshot(self, *, timeout_seconds: float) -> Iterator[None]:
         # Inside a transaction that has begun otherwise its isolation cannot be changed any more.
         own = not connection.in_atomic_block
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                if own:
-                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                cursor.execute("SET LOCAL statement_timeout = %s", [max(1, round(timeout_seconds * 1000))])
-                yield
-                if not own:
-                    cursor.execute("SET LOCAL statement_timeout = DEFAULT")
-        except OperationalError as error:
-            if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
-                raise StoreTimeout(f"a statement took longer than {timeout_seconds:g} seconds") from error
-            raise
+        with connection.cursor() as cursor:
+            cursor.execute(exposed.TABLES)
+        with stopped_at_the_limit(), connection.cursor() as cursor:
+            if own:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute("SET LOCAL statement_timeout = %s", [max(1, round(timeout_seconds * 1000))])
+            yield
+            if not own:
+                cursor.execute("SET LOCAL statement_timeout = DEFAULT")
 
     def rows(self, plan: RowsPlan) -> list[EventRow]:
         statement = Statement(moment=moment_in(plan.zone))
@@ -150,6 +148,9 @@ class PostgresEventStore(EventStore):
         statement = Statement(moment=moment_in(plan.zone, now=plan.end))
         found = _fetch(exposures.by_day(plan, statement), statement)
         return Exposures(by_day={(arm, day): units for arm, day, units in found})
+
+    def expose(self, plan: ExposurePlan) -> ExposedUnits:
+        return ExposedUnits(plan, moment=moment_in(plan.zone, now=plan.end))
 
     def last_flag_calls(self, *, project_id: int, flag_keys: Collection[str]) -> dict[str, datetime]:
         with connection.cursor() as cursor:
