@@ -1,15 +1,30 @@
 """What metrics of every kind have in common."""
 
+from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from common.shapes import Shape
+from events.store.measures import Measure, Sums
 from experiments.metrics.breakdowns import MAX_BREAKDOWNS, TOO_MANY, BreakdownFilter
+from experiments.metrics.sources import Select
+from stats.samples import Sample
 
 WindowUnit = Literal["second", "minute", "hour", "day", "week", "month"]
 Percentile = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[int, Field(ge=0)]
+SECONDS: Mapping[WindowUnit, int] = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3600,
+    "day": 86400,
+    "week": 7 * 86400,
+    "month": 30 * 86400,
+}
+# Longer windows never end: no event is that old, and no interval of the database is that long.
+LONGEST_WINDOW_SECONDS = 100 * 365 * 86400
 
 
 class ExperimentMetric(Shape):
@@ -40,3 +55,24 @@ class ExperimentMetric(Shape):
 
     def _refusal_of_kind(self) -> str | None:
         return None
+
+    @property
+    def window_seconds(self) -> int | None:
+        """How long after a unit's exposure its events count; None for as long as the experiment runs."""
+        if not self.conversion_window or self.conversion_window_unit is None:
+            return None
+        seconds = self.conversion_window * SECONDS[self.conversion_window_unit]
+        return seconds if seconds < LONGEST_WINDOW_SECONDS else None
+
+    @property
+    def takes_covariate(self) -> bool:
+        """Whether CUPED applies to metrics of this definition."""
+        return False
+
+    @abstractmethod
+    def measure(self, select: Select) -> Measure:
+        """What the event store is to compute. Raises what `select` raises, and NotConnected."""
+
+    @abstractmethod
+    def sample(self, sums: Sums, *, with_covariate: bool) -> Sample:
+        """An arm's sums as the statistics take them."""

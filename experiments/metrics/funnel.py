@@ -4,8 +4,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from events.store.measures import Funnel, FunnelOrder, Sums
 from experiments.metrics.base import ExperimentMetric
 from experiments.metrics.nodes import EventNode
+from experiments.metrics.sources import Select
+from stats.samples import Covariate, ProportionSample, Sample
 
 # Bounds the work of computing one metric.
 MAX_STEPS = 100
@@ -27,3 +30,18 @@ class FunnelMetric(ExperimentMetric):
             "funnel metrics require at least one step. "
             "The experiment exposure event is added as the initial step automatically."
         )
+
+    @property
+    def order(self) -> FunnelOrder:
+        return FunnelOrder(self.funnel_order_type or FunnelOrder.ORDERED)
+
+    @property
+    def takes_covariate(self) -> bool:
+        return self.order is FunnelOrder.ORDERED
+
+    def measure(self, select: Select) -> Funnel:
+        return Funnel(steps=tuple(select(node) for node in self.series), order=self.order)
+
+    def sample(self, sums: Sums, *, with_covariate: bool) -> Sample:
+        covariate = Covariate(sum=sums.x, sum_squares=sums.xx, product=sums.xy) if with_covariate else None
+        return ProportionSample(n=sums.n, sum=sums.s, covariate=covariate)

@@ -2,8 +2,11 @@
 
 from typing import ClassVar, Literal
 
+from events.store.measures import Clamp, Mean, Sums
 from experiments.metrics.base import ExperimentMetric, Percentile
 from experiments.metrics.nodes import SourceNode
+from experiments.metrics.sources import Select, is_of_sessions, value_of
+from stats.samples import Covariate, MeanSample, ProportionSample, Sample
 
 
 class MeanMetric(ExperimentMetric):
@@ -28,3 +31,24 @@ class MeanMetric(ExperimentMetric):
         if self.lower_bound_percentile is not None or self.upper_bound_percentile is not None:
             return "a threshold cannot be combined with outlier handling (winsorization)."
         return None
+
+    @property
+    def takes_covariate(self) -> bool:
+        return self.threshold is None and not is_of_sessions(self.source)
+
+    def measure(self, select: Select) -> Mean:
+        return Mean(
+            value=value_of(self.source, select),
+            clamp=Clamp(
+                lower=self.lower_bound_percentile,
+                upper=self.upper_bound_percentile,
+                ignore_zeros=bool(self.ignore_zeros),
+            ),
+            threshold=self.threshold,
+        )
+
+    def sample(self, sums: Sums, *, with_covariate: bool) -> Sample:
+        if self.threshold is not None:
+            return ProportionSample(n=sums.n, sum=sums.s)
+        covariate = Covariate(sum=sums.x, sum_squares=sums.xx, product=sums.xy) if with_covariate else None
+        return MeanSample(n=sums.n, sum=sums.s, sum_squares=sums.q, covariate=covariate)

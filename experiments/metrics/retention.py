@@ -5,8 +5,11 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from experiments.metrics.base import ExperimentMetric, NonNegative, WindowUnit
+from events.store.measures import Retention, RetentionUnit, Sums
+from experiments.metrics.base import LONGEST_WINDOW_SECONDS, SECONDS, ExperimentMetric, NonNegative, WindowUnit
 from experiments.metrics.nodes import EventNode
+from experiments.metrics.sources import Select
+from stats.samples import RatioSample, Sample
 
 
 class RetentionMetric(ExperimentMetric):
@@ -27,3 +30,24 @@ class RetentionMetric(ExperimentMetric):
         if self.retention_window_end < self.retention_window_start:
             raise PydanticCustomError("window", "retention_window_end should not be less than retention_window_start")
         return self
+
+    def measure(self, select: Select) -> Retention:
+        most = LONGEST_WINDOW_SECONDS // SECONDS[self.retention_window_unit]
+        return Retention(
+            start=select(self.start_event),
+            completion=select(self.completion_event),
+            first=min(self.retention_window_start, most),
+            last=min(self.retention_window_end, most),
+            unit=RetentionUnit(self.retention_window_unit),
+            anchored_at_last=self.start_handling == "last_seen",
+        )
+
+    def sample(self, sums: Sums, *, with_covariate: bool) -> Sample:
+        return RatioSample(
+            n=sums.n,
+            sum=sums.s,
+            sum_squares=sums.q,
+            denominator_sum=sums.d,
+            denominator_sum_squares=sums.dd,
+            numerator_denominator_sum_product=sums.sd,
+        )
