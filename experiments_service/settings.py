@@ -172,11 +172,20 @@ SPECTACULAR_SETTINGS = {
         "MembershipLevelEnum": "projects.models.Level",
         "MetricGoalEnum": ["increase", "decrease"],
         "MetricMathEnum": "experiments.metrics.nodes.NodeMath",
+        "MissingStatisticEnum": "stats.results.Reason",
+        "MultipleVariantHandlingEnum": ["exclude", "first_seen"],
+        "MultiplicityEnum": ["none", "holm", "benjamini_hochberg"],
         "PropertyOperatorEnum": "common.property_filters.Operator",
         "StatsMethodEnum": ["bayesian", "frequentist"],
         "WindowUnitEnum": "experiments.metrics.base.WindowUnit",
     },
 }
+
+# --- Results ---------------------------------------------------------------------------------------------------
+# How long a computed answer serves, while events may still come and after the experiment has ended.
+EXPERIMENT_RESULTS_FRESH_SECONDS_OPEN = env.int("EXPERIMENT_RESULTS_FRESH_SECONDS_OPEN", default=900)
+EXPERIMENT_RESULTS_FRESH_SECONDS_CLOSED = env.int("EXPERIMENT_RESULTS_FRESH_SECONDS_CLOSED", default=86400)
+EXPERIMENT_RESULTS_STATEMENT_TIMEOUT_SECONDS = env.int("EXPERIMENT_RESULTS_STATEMENT_TIMEOUT_SECONDS", default=600)
 
 # --- Static files and texts ------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -1,5 +1,6 @@
 from experiments.models.experiment import Conclusion, Experiment, ExperimentStatus, ExperimentType
 from experiments.models.holdout import ExperimentHoldout
+from experiments.models.result import StoredAnswer
 from experiments.models.saved_metric import ExperimentSavedMetric, ExperimentToSavedMetric
 
 __all__ = [
@@ -10,4 +11,5 @@ __all__ = [
     "ExperimentStatus",
     "ExperimentToSavedMetric",
     "ExperimentType",
+    "StoredAnswer",
 ]

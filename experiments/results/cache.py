@@ -1,0 +1,73 @@
+"""Answers that were computed before, by the digest of what went into them. Of many who ask at once one computes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from experiments.models import StoredAnswer
+from experiments.results.spec import AnalysisSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer and where it came from."""
+
+    key: str
+    body: dict[str, Any]
+    computed_at: datetime
+    fresh_until: datetime
+    is_cached: bool
+
+
+def fresh_for(*, is_open: bool) -> timedelta:
+    """How long an answer serves: until more events have come, or for long once the window is closed."""
+    name = "EXPERIMENT_RESULTS_FRESH_SECONDS_OPEN" if is_open else "EXPERIMENT_RESULTS_FRESH_SECONDS_CLOSED"
+    return timedelta(seconds=getattr(settings, name))
+
+
+def answer(spec: AnalysisSpec, *, compute: Callable[[datetime], dict[str, Any]], refresh: bool = False) -> Answered:
+    """A fresh stored answer, else one that `compute` makes as of the moment it is given; with `refresh` always that."""
+    asked_at = timezone.now()
+    span = fresh_for(is_open=spec.design.is_open)
+    key = spec.digest
+    found = None if refresh else stored(key, span=span)
+    if found is not None:
+        return found
+    with _alone(key):
+        # Somebody else may have computed it while this one waited.
+        found = stored(key, span=span)
+        if found is not None and (not refresh or found.computed_at >= asked_at):
+            return found
+        now = timezone.now()
+        body = compute(now)
+        StoredAnswer.objects.update_or_create(
+            key=key, defaults={"experiment_id": spec.experiment_id, "body": body, "computed_at": now}
+        )
+    return Answered(key=key, body=body, computed_at=now, fresh_until=now + span, is_cached=False)
+
+
+def stored(key: str, *, span: timedelta, however_old: bool = False) -> Answered | None:
+    """The stored answer, unless it is older than `span`."""
+    row = StoredAnswer.objects.filter(key=key).first()
+    if row is None or (not however_old and row.computed_at + span <= timezone.now()):
+        return None
+    return Answered(
+        key=key, body=row.body, computed_at=row.computed_at, fresh_until=row.computed_at + span, is_cached=True
+    )
+
+
+@contextmanager
+def _alone(key: str) -> Iterator[None]:
+    number = int(key[:15], 16)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [number])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
