@@ -14,7 +14,6 @@ from cohorts.api import representation as cohort_representation
 from common.api.preconditions import check_if_match
 from experiments import duplicate, services
 from experiments.api import representation, schemas
-from experiments.api.read import ReadExperiments
 from experiments.api.requests import (
     CopyToProjectRequest,
     DuplicateRequest,
@@ -26,6 +25,7 @@ from experiments.api.requests import (
     restores,
     wishes,
 )
+from experiments.api.results import ExperimentResultsMixin
 from experiments.exposure_cohort import create_exposure_cohort
 from experiments.locking import lock_experiment
 from experiments.models import Experiment
@@ -34,11 +34,11 @@ from projects.api.base import DeleteByPatch
 from projects.models import Project
 
 
-class ExperimentViewSet(DeleteByPatch, ReadExperiments):
+class ExperimentViewSet(DeleteByPatch, ExperimentResultsMixin):
     """The experiments of a project. A soft-deleted one is reached by the PATCH that restores it alone."""
 
     summaries = {
-        **ReadExperiments.summaries,
+        **ExperimentResultsMixin.summaries,
         "launch": "Launch a draft",
         "pause": "Pause a running experiment: its feature flag is switched off",
         "resume": "Resume a paused experiment: its feature flag is switched on",

@@ -22,6 +22,7 @@ EXPECTED = (
     | acts("experiments", "create", "launch", "pause", "resume", "end", "archive", "unarchive", "reset", "ship_variant")
     | acts("experiments", "create", "duplicate", "copy_to_project", "create_exposure_cohort_for_experiment")
     | acts("experiments", "create", "calculate_running_time")
+    | acts("experiments", "retrieve", "results", "exposures")
     | acts("experiments", "retrieve", "stats", "requires_flag_implementation", "eligible_feature_flags", "activity")
     | crud("experiment_holdouts")
     | crud("experiment_saved_metrics")
