@@ -14,6 +14,6 @@ class LocalFlagSerializer(MinimalFeatureFlagSerializer):
 class LocalEvaluationSerializer(serializers.Serializer[Any]):
     flags = LocalFlagSerializer(many=True)
     group_type_mapping = serializers.DictField(child=serializers.CharField())
-    cohorts = serializers.DictField(child=serializers.JSONField())
+    cohorts = serializers.DictField(child=serializers.DictField())
     minimal_flag_called_events = serializers.BooleanField()
     property_matching_version = serializers.IntegerField()

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from common.api.fields import DateTimeField
 from feature_flags.api.serializers import FlagGroupSerializer, MinimalFeatureFlagSerializer
 
+FLAG_VALUE = {"anyOf": [{"type": "boolean"}, {"type": "string"}], "description": "true, false or a variant."}
 
+
+@extend_schema_field(FLAG_VALUE)
 class FlagValueField(serializers.JSONField):
     """True, false or a variant."""
 
@@ -25,7 +29,7 @@ EVALUATION_REASONS = {
         "type": "object",
         "required": ["value", "evaluation"],
         "properties": {
-            "value": {"description": "true, false or a variant."},
+            "value": FLAG_VALUE,
             "evaluation": {
                 "type": "object",
                 "required": ["reason", "condition_index", "description"],
@@ -56,15 +60,15 @@ class TestEvaluationRequestSerializer(serializers.Serializer[Any]):
     distinct_id = serializers.CharField(required=False, allow_null=True, trim_whitespace=False)
     person_id = serializers.CharField(required=False, allow_null=True)
     timestamp = DateTimeField(required=False, allow_null=True)
-    groups = serializers.DictField(child=serializers.JSONField(allow_null=True), required=False, allow_null=True)
+    groups = serializers.DictField(required=False, allow_null=True)
 
 
 class TestedPropertySerializer(serializers.Serializer[Any]):
     key = serializers.CharField()
     operator = serializers.CharField()
-    value = serializers.JSONField(allow_null=True)
+    value = serializers.JSONField(allow_null=True, help_text="Any JSON value: that of the condition.")
     type = serializers.CharField()
-    actual_value = serializers.JSONField(allow_null=True)
+    actual_value = serializers.JSONField(allow_null=True, help_text="Any JSON value: that of the person or group.")
     matched = serializers.BooleanField()
     explanation = serializers.CharField()
 
@@ -88,6 +92,6 @@ class TestEvaluationSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField()
     condition_index = serializers.IntegerField(allow_null=True)
     payload = serializers.CharField(allow_null=True)
-    person_properties = serializers.DictField(child=serializers.JSONField(allow_null=True))
+    person_properties = serializers.DictField()
     evaluation_distinct_id = serializers.CharField(allow_null=True)
     conditions = TestedConditionSerializer(many=True)
