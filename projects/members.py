@@ -52,11 +52,11 @@ def delete_user(*, user: User) -> None:
 
 def _lock(membership: OrganizationMembership) -> OrganizationMembership:
     # The organization's row stands for the set of its members: two owners who leave at once do so one by one.
-    Organization.objects.select_for_update(of=("self",)).get(pk=membership.organization_id)
-    locked = OrganizationMembership.objects.select_related("user").filter(pk=membership.pk).first()
-    if locked is None:
+    Organization.objects.select_for_update(of=("self",)).filter(pk=membership.organization_id).first()
+    found = OrganizationMembership.objects.select_related("user").filter(pk=membership.pk).first()
+    if found is None:
         raise Missing
-    return locked
+    return found
 
 
 def _check_other_owner(membership: OrganizationMembership) -> None:

@@ -10,6 +10,7 @@ from django.utils.crypto import get_random_string
 
 from common.errors import Invalid
 from projects.keys import hash_key, mask_key, new_personal_key
+from projects.locking import locked
 from projects.models import OrganizationMembership, PersonalAPIKey, Project, User
 from projects.scopes import ALL, SCOPES
 
@@ -74,12 +75,13 @@ def create_personal_api_key(
 @transaction.atomic
 def create_own_key(*, user: User, **fields: Any) -> tuple[PersonalAPIKey, str]:
     """`create_personal_api_key` for a user who has fewer than ten; raises Invalid otherwise."""
-    User.objects.select_for_update(of=("self",)).get(pk=user.pk)  # two creations at once cannot both be the tenth
+    locked(user)  # two creations at once cannot both be the tenth
     if PersonalAPIKey.objects.filter(user=user).count() >= LIMIT:
         raise Invalid(f"You can only have {LIMIT} personal API keys. Remove an existing key before creating a new one.")
     return create_personal_api_key(user=user, **fields)
 
 
+@transaction.atomic
 def update_personal_api_key(*, key: PersonalAPIKey, changes: dict[str, Any]) -> PersonalAPIKey:
     """Change label, description, scopes or restrictions; the same rules as at creation."""
     check_scopes(changes.get("scopes", ()))
@@ -88,15 +90,18 @@ def update_personal_api_key(*, key: PersonalAPIKey, changes: dict[str, Any]) -> 
         scoped_teams=changes.get("scoped_teams"),
         scoped_organizations=changes.get("scoped_organizations"),
     )
+    key = locked(key)
     for name, value in changes.items():
         setattr(key, name, value or None if name.startswith("scoped_") else value)
     key.save(update_fields=list(changes))
     return key
 
 
-def roll_personal_api_key(*, key: PersonalAPIKey) -> str:
-    """Give the key a new value, which is returned; the old one stops at once."""
+@transaction.atomic
+def roll_personal_api_key(*, key: PersonalAPIKey) -> tuple[PersonalAPIKey, str]:
+    """Give the key a new value, which is returned with it; the old one stops at once."""
+    key = locked(key)
     value = new_personal_key()
     key.value_hash, key.mask_value, key.last_rolled_at = hash_key(value), mask_key(value), timezone.now()
     key.save(update_fields=["value_hash", "mask_value", "last_rolled_at"])
-    return value
+    return key, value

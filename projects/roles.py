@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from common.errors import Invalid
+from projects.locking import locked
 from projects.models import Organization, OrganizationMembership, Role, RoleMembership, User
 
 
@@ -24,17 +25,20 @@ def create_role(*, organization: Organization, name: str, user: User | None) -> 
     return _save(Role(organization=organization, name=name, created_by=user))
 
 
+@transaction.atomic
 def rename_role(*, role: Role, name: str) -> Role:
     """Give a role another name; the same rule as at creation."""
-    role.name = name
-    return _save(role, ["name"])
+    current = locked(role)
+    current.name = name
+    return _save(current, ["name"])
 
 
+@transaction.atomic
 def add_to_role(*, role: Role, user_uuid: UUID) -> RoleMembership:
     """Give a member of the role's organization a place in it. Raises Invalid for nobody and for who is in already."""
-    membership = OrganizationMembership.objects.filter(
-        organization_id=role.organization_id, user__uuid=user_uuid
-    ).first()
+    locked(role)
+    members = OrganizationMembership.objects.select_related("user").select_for_update(of=("self",))
+    membership = members.filter(organization_id=role.organization_id, user__uuid=user_uuid).first()
     if membership is None:
         raise Invalid("User does not exist.", attr="user_uuid")
     try:

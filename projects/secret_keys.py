@@ -10,6 +10,7 @@ from django.utils.crypto import get_random_string
 from common.errors import Invalid
 from projects.changes import tell
 from projects.keys import hash_key, mask_key, new_secret_key
+from projects.locking import locked
 from projects.models import Project, ProjectSecretAPIKey, User
 from projects.scopes import ALL, SECRET_KEY_SCOPES
 
@@ -37,7 +38,7 @@ def create_secret_key(
 ) -> tuple[ProjectSecretAPIKey, str]:
     """A new key and its value. Raises Invalid for a taken label, a scope not allowed, and beyond fifty keys."""
     check_scopes(scopes)
-    Project.objects.select_for_update(of=("self",)).get(pk=project.pk)  # two creations cannot both be the fiftieth
+    locked(project)  # two creations cannot both be the fiftieth
     if ProjectSecretAPIKey.objects.filter(project=project).count() >= LIMIT:
         raise Invalid(
             f"You can only have {LIMIT} project secret API keys. Remove an existing key before creating a new one."
@@ -63,6 +64,7 @@ def update_secret_key(
 ) -> ProjectSecretAPIKey:
     """Change label or scopes; the same rules as at creation. Equal values change and record nothing."""
     check_scopes(changes.get("scopes", ()))
+    key = locked(key)
     before = _snapshot(key)
     for name, value in changes.items():
         setattr(key, name, value)
@@ -73,19 +75,21 @@ def update_secret_key(
 
 
 @transaction.atomic
-def roll_secret_key(*, key: ProjectSecretAPIKey, user: User | None) -> str:
-    """Give the key a new value, which is returned; the old one stops at once."""
+def roll_secret_key(*, key: ProjectSecretAPIKey, user: User | None) -> tuple[ProjectSecretAPIKey, str]:
+    """Give the key a new value, which is returned with it; the old one stops at once."""
+    key = locked(key)
     before = _snapshot(key)
     value = new_secret_key()
     key.value_hash, key.mask_value, key.last_rolled_at = hash_key(value), mask_key(value), timezone.now()
     key.save(update_fields=["value_hash", "mask_value", "last_rolled_at"])
     _tell(key, user=user, before=before, after=_snapshot(key))
-    return value
+    return key, value
 
 
 @transaction.atomic
 def delete_secret_key(*, key: ProjectSecretAPIKey, user: User | None) -> None:
     """End a key."""
+    key = locked(key)
     before = _snapshot(key)
     _tell(key, user=user, before=before, after=None)
     key.delete()

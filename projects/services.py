@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import CASCADE, Exists, OuterRef
 from django.utils.crypto import get_random_string
 from django.utils.text import slugify
@@ -14,6 +14,7 @@ from common.errors import Invalid
 from projects import test_account_filters
 from projects.changes import tell
 from projects.keys import hash_key, mask_key, new_secret_key
+from projects.locking import locked
 from projects.models import Organization, OrganizationMembership, Project, User
 from projects.personal_keys import create_personal_api_key
 from projects.project_settings import snapshot
@@ -32,6 +33,14 @@ __all__ = [
     "update_user",
 ]
 
+
+class EmailTaken(Invalid):
+    """Another user has this e-mail address, in whatever case."""
+
+    def __init__(self) -> None:
+        super().__init__("There is already a user with this e-mail address.", code="unique", attr="email")
+
+
 _SLUG_LENGTH = 48  # leaves room for what makes it unique
 
 
@@ -46,11 +55,11 @@ def create_organization(*, name: str) -> Organization:
 @transaction.atomic
 def update_organization(*, organization: Organization, changes: Mapping[str, Any]) -> Organization:
     """Write changed settings, by field. The slug stays: addresses may hold it."""
-    locked = Organization.objects.select_for_update(of=("self",)).get(pk=organization.pk)
+    current = locked(organization)
     for field, value in changes.items():
-        setattr(locked, field, value)
-    locked.save(update_fields=[*changes, "updated_at"])
-    return locked
+        setattr(current, field, value)
+    current.save(update_fields=[*changes, "updated_at"])
+    return current
 
 
 @transaction.atomic
@@ -79,10 +88,13 @@ def create_user(
     Staff may use the admin site. Raises Invalid when the e-mail address is taken.
     """
     if User.objects.filter(email__iexact=email).exists():
-        raise Invalid("There is already a user with this e-mail address.", code="unique", attr="email")
-    user = User.objects.create_user(
-        email, password, first_name=first_name, last_name=last_name, is_staff=is_staff, is_superuser=is_staff
-    )
+        raise EmailTaken
+    names = {"first_name": first_name, "last_name": last_name}
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(email, password, is_staff=is_staff, is_superuser=is_staff, **names)
+    except IntegrityError as error:  # made at the same moment by somebody else
+        raise EmailTaken from error
     join_organization(user=user, organization=organization, level=level)
     return user
 
@@ -127,24 +139,24 @@ def update_project(*, project: Project, user: User | None, changes: Mapping[str,
     """
     if "test_account_filters" in changes:
         test_account_filters.check(changes["test_account_filters"], project=project)
-    locked = Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
-    before = snapshot(locked)
-    changed = [field for field, value in changes.items() if not same_document(getattr(locked, field), value)]
+    current = locked(project)
+    before = snapshot(current)
+    changed = [field for field, value in changes.items() if not same_document(getattr(current, field), value)]
     if not changed:
-        return locked
+        return current
     for field in changed:
-        setattr(locked, field, changes[field])
-    locked.save(update_fields=[*changed, "updated_at"])
+        setattr(current, field, changes[field])
+    current.save(update_fields=[*changed, "updated_at"])
     tell(
-        project=locked,
+        project=current,
         user=user,
         scope="Team",
-        item_id=locked.pk,
-        name=locked.name,
+        item_id=current.pk,
+        name=current.name,
         before=before,
-        after=snapshot(locked),
+        after=snapshot(current),
     )
-    return locked
+    return current
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from projects.keys import hash_key, mask_key, new_project_token, new_secret_key
+from projects.locking import locked
 from projects.models import Project, User
 from projects.services import update_project
 
@@ -12,15 +13,15 @@ from projects.services import update_project
 @transaction.atomic
 def rotate_secret_token(*, project: Project, user: User | None) -> tuple[Project, str]:
     """A new secret token, which is returned. The one before stays valid as backup; the backup before that stops."""
-    locked = Project.objects.select_for_update(of=("self",)).get(pk=project.pk)
+    current = locked(project)
     secret = new_secret_key()
     changes: dict[str, Any] = {
         "secret_token_hash": hash_key(secret),
         "secret_token_mask": mask_key(secret),
-        "secret_token_backup_hash": locked.secret_token_hash,
-        "secret_token_backup_mask": locked.secret_token_mask,
+        "secret_token_backup_hash": current.secret_token_hash,
+        "secret_token_backup_mask": current.secret_token_mask,
     }
-    return update_project(project=locked, user=user, changes=changes), secret
+    return update_project(project=current, user=user, changes=changes), secret
 
 
 def delete_secret_token_backup(*, project: Project, user: User | None) -> Project:

@@ -88,8 +88,7 @@ class PersonalAPIKeyViewSet(ScopedViewSet):
     @extend_schema(request=None, responses=PersonalAPIKeySerializer)
     @action(detail=True, methods=["post"])
     def roll(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        key = self.get_object()
-        value = personal_keys.roll_personal_api_key(key=key)
+        key, value = personal_keys.roll_personal_api_key(key=self.get_object())
         return Response(representation.personal_key(key, value=value))
 
     @extend_schema(responses=PersonalAPIKeySerializer)
@@ -146,6 +145,5 @@ class ProjectSecretAPIKeyViewSet(ProjectViewSet):
     @extend_schema(request=None, responses=ProjectSecretAPIKeySerializer)
     @action(detail=True, methods=["post"])
     def roll(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        key = self.get_object()
-        value = secret_keys.roll_secret_key(key=key, user=self.caller)
+        key, value = secret_keys.roll_secret_key(key=self.get_object(), user=self.caller)
         return Response(representation.secret_key(key, value=value))

@@ -51,7 +51,8 @@ class RoleViewSet(OrganizationViewSet):
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         role = self.get_object()
         wanted = self.read_body(RoleWriteSerializer, partial=True)
-        return Response(representation.role(roles.rename_role(role=role, name=wanted.get("name", role.name))))
+        roles.rename_role(role=role, name=wanted.get("name", role.name))
+        return Response(representation.role(self.get_object()))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:

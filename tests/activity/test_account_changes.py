@@ -57,7 +57,7 @@ def test_rotate__logs_masks_and_not_the_secret(owner: User, project: Project):
 
 def test_secret_key__each_write_is_logged_with_masks(owner: User, project: Project):
     key, value = secret_keys.create_secret_key(project=project, user=owner, label="CI", scopes=["experiment:read"])
-    rolled = secret_keys.roll_secret_key(key=key, user=owner)
+    key, rolled = secret_keys.roll_secret_key(key=key, user=owner)
     secret_keys.update_secret_key(key=key, user=owner, changes={"label": "Build"})
     secret_keys.update_secret_key(key=key, user=owner, changes={"label": "Build"})
     key_id = key.pk

@@ -123,7 +123,7 @@ def test_rolled_key__keeps_its_count(client: Any, member: User):
 
     set_counts(minute=480, hour=480)
 
-    value = roll_personal_api_key(key=member.personal_api_keys.get())
+    _, value = roll_personal_api_key(key=member.personal_api_keys.get())
 
     assert bearer(value).get(PATH).status_code == 429
 
