@@ -28,7 +28,7 @@ class PersonCondition(_Leaf):
     type: Literal["person"]
     key: str
     operator: Operator
-    value: FilterValue
+    value: FilterValue = None
 
 
 class PersonMetadataCondition(_Leaf):
@@ -37,7 +37,7 @@ class PersonMetadataCondition(_Leaf):
     type: Literal["person_metadata"]
     key: Literal["created_at"]
     operator: Operator
-    value: FilterValue
+    value: FilterValue = None
 
 
 class CohortMembershipCondition(_Leaf):

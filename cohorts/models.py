@@ -27,5 +27,25 @@ class Cohort(models.Model):
     errors_calculating = models.PositiveIntegerField(default=0)
     last_error_message = models.TextField(null=True)
 
+    class Meta:
+        indexes = [models.Index(fields=["project", "-created_at", "-id"], name="cohort_newest")]
+
     def __str__(self) -> str:
         return self.name
+
+
+class CohortCalculation(models.Model):
+    """One calculation of a cohort's persons, finished or failed."""
+
+    cohort = models.ForeignKey(Cohort, on_delete=models.CASCADE, related_name="calculations")
+    version = models.PositiveIntegerField(null=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    count = models.PositiveBigIntegerField(null=True)
+    error = models.TextField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["cohort", "-started_at", "-id"], name="calculation_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.cohort_id} at {self.started_at:%Y-%m-%d %H:%M}"

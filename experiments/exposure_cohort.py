@@ -5,6 +5,7 @@ from typing import Any
 
 from activity import recorder
 from cohorts.models import Cohort
+from cohorts.services import defer_calculation
 from common.errors import Invalid, InvalidState
 from experiments import parameters
 from experiments.models import Experiment
@@ -50,6 +51,7 @@ def create_exposure_cohort(experiment: Experiment, *, user: User) -> Cohort:
     )
     experiment.exposure_cohort = cohort
     experiment.save(update_fields=["exposure_cohort", "updated_at"])
+    defer_calculation(cohort.pk)
     return cohort
 
 

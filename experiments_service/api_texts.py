@@ -27,6 +27,7 @@ TAGS = [
     {"name": "events", "description": "What happened, as client libraries sent it."},
     {"name": "event_definitions", "description": "The names of events."},
     {"name": "actions", "description": "Named sets of events that metrics and cohorts refer to."},
+    {"name": "cohorts", "description": "Sets of persons, computed from conditions or listed."},
     {"name": "persons", "description": "Whom events are about, whatever ids they were sent with."},
     {"name": "groups", "description": "Companies, teams and the like that events name."},
     {"name": "groups_types", "description": "The kinds of groups that events name."},

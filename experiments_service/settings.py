@@ -91,6 +91,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Events of months that lie wholly before now minus that many months are dropped; 0 keeps them for ever.
 EVENTS_RETENTION_MONTHS = env.int("EVENTS_RETENTION_MONTHS", default=0)
+# A statement of a cohort's calculation that takes longer fails it.
+COHORT_STATEMENT_TIMEOUT_SECONDS = env.int("COHORT_STATEMENT_TIMEOUT_SECONDS", default=600)
 
 # --- Users and sessions ----------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "projects.User"
@@ -164,6 +166,7 @@ SPECTACULAR_SETTINGS = {
         "ActivityEnum": "activity.models.Activity",
         "ActivityScopeEnum": "activity.models.Scope",
         "BucketingIdentifierEnum": "feature_flags.models.BucketingIdentifier",
+        "CohortTypeEnum": ["static", "person_property", "behavioral"],
         "ConclusionEnum": "experiments.models.Conclusion",
         "DifferenceTypeEnum": ["RELATIVE", "ABSOLUTE"],
         "EvaluationRuntimeEnum": "feature_flags.models.EvaluationRuntime",

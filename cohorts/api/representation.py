@@ -1,6 +1,6 @@
 """The Cohort as clients read it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cohorts.models import Cohort
@@ -9,6 +9,23 @@ from projects.api.user_basic import user_basic
 
 def shown(cohort: Cohort) -> dict[str, Any]:
     """One Cohort. `experiment_set` are the live experiments whose exposure cohort it is."""
+    return _shown(cohort, cohort.experiments.filter(deleted=False).values_list("pk", flat=True))
+
+
+def listed(cohorts: Iterable[Cohort]) -> list[dict[str, Any]]:
+    """Cohorts of a list; their experiments must be prefetched."""
+    return [_shown(cohort, (one.pk for one in cohort.experiments.all() if not one.deleted)) for cohort in cohorts]
+
+
+def basics(cohorts: Iterable[Cohort]) -> list[dict[str, Any]]:
+    """What a chooser needs of cohorts."""
+    return [
+        {"id": cohort.pk, "name": cohort.name, "count": cohort.count, "is_static": cohort.is_static}
+        for cohort in cohorts
+    ]
+
+
+def _shown(cohort: Cohort, experiment_ids: Iterable[int]) -> dict[str, Any]:
     return {
         "id": cohort.pk,
         "name": cohort.name,
@@ -18,7 +35,7 @@ def shown(cohort: Cohort) -> dict[str, Any]:
         "is_static": cohort.is_static,
         "created_by": user_basic(cohort.created_by),
         "created_at": cohort.created_at,
-        "experiment_set": sorted(cohort.experiments.filter(deleted=False).values_list("pk", flat=True)),
+        "experiment_set": sorted(experiment_ids),
         "cohort_type": _cohort_type(cohort),
         "groups": [],
         "query": None,

@@ -339,7 +339,7 @@ def test_delete_persons__spares_events_stored_later_and_others(project: Project,
 
 def test_snapshot__statement_beyond_its_time__is_cancelled(db: None):
     with (
-        pytest.raises(StoreTimeout, match=r"longer than 0\.05 seconds"),
+        pytest.raises(StoreTimeout, match="longer than it may"),
         event_store().snapshot(timeout_seconds=0.05),
         connection.cursor() as cursor,
     ):

@@ -33,6 +33,9 @@ EXPECTED = (
     | acts("feature_flags", "create", "user_blast_radius", "test_evaluation")
     | {"activity_log_list"}
     | {"feature_flags_dependent_flags_list"}
+    | crud("cohorts")
+    | acts("cohorts", "retrieve", "persons", "calculation_history", "activity", "used_in")
+    | acts("cohorts", "partial_update", "add_persons_to_static_cohort", "remove_person_from_static_cohort")
     | crud("actions")
     | crud("persons", "list", "retrieve", "destroy")
     | {"persons_bulk_delete_create", "groups_list", "groups_find_retrieve", "groups_types_list"}
