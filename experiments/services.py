@@ -300,6 +300,8 @@ def _write(
     trigger: Trigger | None = None,
 ) -> None:
     """Save what has changed: the row, the links, the flag, and one activity row for each of them that did."""
+    # Judged before the experiment is saved: the flag's rules ask which experiments on it have been running until now.
+    flag_update = flags.plan_update(flag=experiment.feature_flag, changes=flag_changes, replace_filters=True)
     metric_set.fingerprint_inline(experiment)
     shown = parameters.shown(experiment)
     if same_document(shown, before.stored["shown_parameters"]):
@@ -310,9 +312,7 @@ def _write(
     if changed:
         experiment.save(update_fields=[*changed, "updated_at"])
     metric_set.write_links(experiment, planned, user=user)
-    if flag_changes and flags.update_flag(
-        flag=experiment.feature_flag, user=user, changes=flag_changes, trigger=trigger, replace_filters=True
-    ):
+    if flags.apply_update(flag_update, user=user, trigger=trigger):
         # The flag has told its experiments, this one among them, what they keep of its configuration.
         experiment.refresh_from_db(fields=["parameters", "shown_parameters", "updated_at"])
     history.record(experiment, user=user, before=before.logged, reordered=reordered or (), reset=reset, trigger=trigger)

@@ -183,22 +183,20 @@ def update_flag(
     user: User | None,
     changes: FlagChanges,
     trigger: Trigger | None = None,
-    replace_filters: bool = False,
 ) -> bool:
     """Change a flag that the caller has locked (`lock_flag`), with its experiments when `filters` are to change.
 
     Steps the version by one, writes the activity row and tells linked experiments, unless nothing changes: then
-    nothing is written and the answer is False. With `replace_filters` stored keys that `filters` lacks are dropped.
+    nothing is written and the answer is False.
     Raises Invalid for a broken rule.
     """
-    return apply_update(
-        plan_update(flag=flag, changes=changes, replace_filters=replace_filters), user=user, trigger=trigger
-    )
+    return apply_update(plan_update(flag=flag, changes=changes), user=user, trigger=trigger)
 
 
 def plan_update(*, flag: FeatureFlag, changes: FlagChanges, replace_filters: bool = False) -> PlannedUpdate:
     """What an update of a locked flag comes to. Raises Invalid for the first broken rule; writes nothing to the flag.
 
+    With `replace_filters` stored keys that `filters` lacks are dropped.
     A soft-deleted flag that holds a wanted key gives it up here already, in the caller's transaction.
     """
     after: dict[str, Any] = {name: getattr(flag, name) for name in FlagChanges.__annotations__} | dict(changes)

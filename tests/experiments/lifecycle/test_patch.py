@@ -175,3 +175,12 @@ def test_patch__launch_and_moved_start__give_the_metrics_new_fingerprints(experi
     prints.add(experiments.patched(experiment, start_date=START)["metrics"][0]["fingerprint"])
     assert len(prints) == 3
     assert experiments.acted(experiment, "reset")["metrics"] == experiment["metrics"]
+
+
+def test_patch__launch_and_fewer_variants_in_one_body__is_possible(experiments: Experiments) -> None:
+    listed = [{"key": key, "rollout_percentage": share} for key, share in (("control", 50), ("a", 25), ("b", 25))]
+    experiment = experiments.made(parameters={"feature_flag_variants": listed})
+    fewer = [listed[0], {"key": "a", "rollout_percentage": 50}]
+    after = experiments.patched(experiment, start_date=START, parameters={"feature_flag_variants": fewer})
+    assert (after["status"], after["feature_flag"]["filters"]["multivariate"]["variants"]) == ("running", fewer)
+    assert after["feature_flag"]["version"] == 2
