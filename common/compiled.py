@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import BooleanField, Count, Expression, F, Field, Func, Model, QuerySet, Window
 from django.db.models.query import get_related_populators
@@ -83,7 +84,10 @@ class CompiledList:
         """
         statement, parameters, names = self._statement
         keys = chosen.annotate(total=Window(Count("*"))).values_list("id", "total")
-        keys_sql, keys_parameters = keys.query.sql_with_params()
+        try:
+            keys_sql, keys_parameters = keys.query.sql_with_params()
+        except EmptyResultSet:  # its conditions can never hold
+            return []
         numbered = f"SELECT *, row_number() OVER () AS position FROM ({keys_sql}) AS keys"  # noqa: S608  (Django's SQL)
         with connection.cursor() as cursor:
             cursor.execute(f"WITH chosen AS MATERIALIZED ({numbered}) {statement}", (*keys_parameters, *parameters))

@@ -1,6 +1,7 @@
 """Which experiments a list shows, and in what order."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 
 from django.db.models import BooleanField, Case, Exists, F, Func, OuterRef, Q, QuerySet, TextField, Value, When
@@ -13,6 +14,7 @@ from experiments.models import Experiment, ExperimentStatus, ExperimentToSavedMe
 from projects.access import parse_id
 from projects.models import Project
 
+_INTEGER = re.compile(r"-?\d+", re.ASCII)
 STATUSES = ("draft", "running", "paused", "stopped", "complete", "all")
 
 
@@ -58,12 +60,11 @@ def _status(value: str) -> Q:
 
 def reference(name: str, value: str) -> Q:
     """The condition that a foreign key has the id that a parameter of its name gives. Raises Invalid for no number."""
-    try:
-        number = int(value)
-    except ValueError:
-        raise Invalid(f"{name} must be an integer") from None
+    if _INTEGER.fullmatch(value) is None:
+        raise Invalid(f"{name} must be an integer")
     # A number beyond the column is nobody's id.
-    return Q(**{name: number}) if parse_id(str(number)) is not None else Q(pk__in=())
+    number = parse_id(value)
+    return Q(pk__in=()) if number is None else Q(**{name: number})
 
 
 class _AsType(Func):
