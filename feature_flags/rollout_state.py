@@ -1,11 +1,11 @@
-"""Where a flag stands: in use, forgotten, put away. In SQL, so that lists can be filtered and answered by it."""
+"""Where a flag stands: in use, forgotten, put away."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import BooleanField, Case, Func, Q, TextField, Value, When
+from django.db.models import BooleanField, Func, Q
 
 from feature_flags.validation.variants import variants_of
 
@@ -37,20 +37,26 @@ def fully_rolled_out() -> Q:
     return Q(_FullyRolledOut("filters"))
 
 
-def stale(now: datetime) -> Q:
-    """The condition on FeatureFlag: active, older than 30 days, never called and fully rolled out."""
-    return Q(fully_rolled_out(), deleted=False, archived=False, active=True, created_at__lt=now - STALE_AFTER)
+def possibly_stale(now: datetime) -> Q:
+    """The condition on FeatureFlag that it is active and older than 30 days; its calls decide whether it is stale."""
+    return Q(deleted=False, archived=False, active=True, created_at__lt=now - STALE_AFTER)
 
 
-def status(now: datetime) -> Case:
-    """The expression of a flag's status."""
-    return Case(
-        When(deleted=True, then=Value("DELETED")),
-        When(archived=True, then=Value("ARCHIVED")),
-        When(stale(now), then=Value("STALE")),
-        default=Value("ACTIVE"),
-        output_field=TextField(),
-    )
+def is_stale(last_called_at: datetime | None, *, fully_rolled_out: bool, now: datetime) -> bool:
+    """Whether an active flag older than 30 days is forgotten: not called in that time, or never and open to all."""
+    return fully_rolled_out if last_called_at is None else last_called_at < now - STALE_AFTER
+
+
+def status(row: Mapping[str, Any], *, last_called_at: datetime | None, now: datetime) -> str:
+    """The status of a flag, from its columns `deleted`, `archived`, `active`, `created_at` and `full_rollout`."""
+    if row["deleted"]:
+        return "DELETED"
+    if row["archived"]:
+        return "ARCHIVED"
+    old = row["active"] and row["created_at"] < now - STALE_AFTER
+    if old and is_stale(last_called_at, fully_rolled_out=row["full_rollout"], now=now):
+        return "STALE"
+    return "ACTIVE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +89,14 @@ class Explanation:
     states_rollout: bool
 
 
-def explain(status_name: str, *, active: bool, rollout: Rollout) -> Explanation:
+def explain(status_name: str, *, active: bool, rollout: Rollout, was_called: bool) -> Explanation:
     """Why a flag has its status."""
     if status_name == "DELETED":
         return Explanation(reason="The flag has been deleted.", states_rollout=False)
     if status_name == "ARCHIVED":
         return Explanation(reason="The flag has been archived.", states_rollout=False)
+    if status_name == "STALE" and was_called:
+        return Explanation(reason="The flag was last called over 30 days ago.", states_rollout=False)
     if status_name == "STALE":
         answer = "one variant" if rollout.is_multivariate else "everyone"
         return Explanation(

@@ -107,6 +107,9 @@ class ReadExperiments(ProjectViewSet):
     @extend_schema(parameters=schemas.FLAG_IMPLEMENTATION_PARAMETERS, responses=schemas.FlagImplementationSerializer)
     @action(detail=False, methods=["get"])
     def requires_flag_implementation(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        for parameter in ("events", "actions"):
+        events, action_ids = (
             flag_implementation.parse_names(request.query_params.get(parameter), parameter=parameter)
-        return Response({"result": flag_implementation.is_required()})
+            for parameter in ("events", "actions")
+        )
+        required = flag_implementation.is_required(project=self.project, events=events, action_ids=action_ids)
+        return Response({"result": required})

@@ -1,11 +1,12 @@
 """The FeatureFlag as clients read it.
 
 Built from plain rows: stored filters are spliced in as their own text and parsed only where something must be added
-or hidden. A list costs three queries whatever its length: rows, linked experiments, names of cohorts.
+or hidden. A list costs four queries whatever its length: rows, linked experiments, names of cohorts, last calls.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from django.db.models import BooleanField, ExpressionWrapper, F, Func, QuerySet, TextField
@@ -19,6 +20,7 @@ from common.errors import Missing
 from feature_flags import usage
 from feature_flags.api.minimal import shown_filters
 from feature_flags.eligibility import eligible
+from feature_flags.last_calls import last_calls
 from feature_flags.models import FeatureFlag
 from feature_flags.rollout_state import explain, fully_rolled_out, rollout_of, status
 from feature_flags.validation.cohorts import cohort_references
@@ -62,7 +64,6 @@ def _columns() -> dict[str, Combinable]:
     columns: dict[str, Combinable] = {
         "text_filters": as_text("filters"),
         "text_rollout": _OnlyRollout(F("filters")),
-        "status_name": status(timezone.now()),
         "eligible": ExpressionWrapper(eligible(), output_field=BooleanField()),
         "full_rollout": ExpressionWrapper(fully_rolled_out(), output_field=BooleanField()),
     }
@@ -85,7 +86,16 @@ def from_rows(
     """The FeatureFlags of selected rows of one project; encrypted payloads readable only `in_clear`."""
     experiments = usage.linked([row["id"] for row in selected])
     filters = _filters(selected, in_clear=in_clear)
-    return [_flag(row, filters[row["id"]], experiments.get(row["id"], ()), user_access_level) for row in selected]
+    calls = _calls(selected)
+    return [
+        _flag(row, filters[row["id"]], experiments.get(row["id"], ()), calls.get(row["id"]), user_access_level)
+        for row in selected
+    ]
+
+
+def _calls(selected: Sequence[Row]) -> Mapping[int, datetime]:
+    flags = [(row["id"], row["key"]) for row in selected]
+    return last_calls(flags, project_id=selected[0]["project_id"]) if flags else {}
 
 
 def row_of(*, project: Project, flag_id: int) -> dict[str, Any]:
@@ -105,9 +115,11 @@ def one(*, project: Project, flag_id: int, user_access_level: str | None, in_cle
 def status_of(row: Row) -> dict[str, Any]:
     """The status of a flag with its reason and its rollout."""
     rollout = rollout_of(documents.loads(row["text_filters"]), effectively_full=row["full_rollout"])
-    explanation = explain(row["status_name"], active=row["active"], rollout=rollout)
+    called = _calls([row]).get(row["id"])
+    name = status(row, last_called_at=called, now=timezone.now())
+    explanation = explain(name, active=row["active"], rollout=rollout, was_called=called is not None)
     return {
-        "status": row["status_name"].lower(),
+        "status": name.lower(),
         "reason": explanation.reason,
         "reason_states_rollout": explanation.states_rollout,
         "rollout": asdict(rollout),
@@ -142,7 +154,11 @@ def _name_cohorts(filters: dict[str, Any], names: Mapping[int, str]) -> None:
 
 
 def _flag(
-    row: Row, filters: Any, experiments: Sequence[usage.LinkedExperiment], user_access_level: str | None
+    row: Row,
+    filters: Any,
+    experiments: Sequence[usage.LinkedExperiment],
+    last_called_at: datetime | None,
+    user_access_level: str | None,
 ) -> dict[str, Any]:
     live = [experiment for experiment in experiments if not experiment.deleted]
     return {
@@ -169,8 +185,8 @@ def _flag(
         "experiment_set_metadata": [
             {"id": experiment.id, "name": experiment.name, "is_running": experiment.is_running} for experiment in live
         ],
-        "status": row["status_name"],
-        "last_called_at": None,
+        "status": status(row, last_called_at=last_called_at, now=timezone.now()),
+        "last_called_at": last_called_at,
         "is_eligible_for_experiment": row["eligible"],
         "can_edit": True,
         "user_access_level": user_access_level,

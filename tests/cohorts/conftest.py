@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.events.conftest import _forget_partitions, capture  # noqa: F401  (fixtures)
-
 URL = "/api/projects/@current/cohorts/"
 
 

@@ -14,8 +14,8 @@ from experiments.exposure_cohort import create_exposure_cohort
 from experiments.models import Experiment
 from feature_flags import services as flag_services
 from projects.models import Project, User
+from tests.capturing import Capture, event
 from tests.cohorts.conftest import URL, criteria, did, member_of, person
-from tests.events.conftest import Capture, event
 
 
 def members(cohort_id: int) -> set[str]:

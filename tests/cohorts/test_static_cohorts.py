@@ -10,9 +10,9 @@ from cohorts.models import Cohort
 from events.identity import natural_id
 from events.models import CohortMembership
 from projects.models import Project
+from tests.capturing import Capture, event, person_of
 from tests.cast import error
 from tests.cohorts.conftest import URL, criteria, person
-from tests.events.conftest import Capture, event, person_of
 
 NOBODY = "5f0c7d5e-1111-4a51-9b1d-2f6d1c9a8e77"
 

@@ -14,8 +14,8 @@ from events.selections import Occurrence, matches
 from events.store import event_store
 from events.store.plans import RowsPlan
 from projects.models import Project
+from tests.capturing import Capture, event
 from tests.cast import ClientFor, error
-from tests.events.conftest import Capture, event
 
 URL = "/api/projects/@current/actions/"
 STEPS = [

@@ -14,7 +14,7 @@ from django.test import Client
 
 from events.models import EventDefinition, Person
 from projects.models import Project
-from tests.events.conftest import Capture, event, person_of, stored
+from tests.capturing import Capture, event, person_of, stored
 
 PATHS = ["/batch", "/capture", "/e", "/i/v0/e", "/track", "/engage"]
 UUID_ = "0190b3e4-7c1e-7a51-9b1d-2f6d1c9a8e77"

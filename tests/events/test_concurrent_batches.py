@@ -14,7 +14,7 @@ from events.identity import natural_id
 from events.incoming import Clock, read_event
 from events.models import Event, Group, Person, PersonDistinctId
 from projects.models import Project
-from tests.events.conftest import event, overrides
+from tests.capturing import event, overrides
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

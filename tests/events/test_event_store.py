@@ -30,7 +30,7 @@ from events.store.plans import (
     Subject,
 )
 from projects.models import Project
-from tests.events.conftest import Capture, event, person_of
+from tests.capturing import Capture, event, person_of
 
 SEMANTICS = json.loads((Path(__file__).parent.parent / "cases" / "semantics.json").read_text())["cases"]
 

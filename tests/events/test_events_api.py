@@ -7,8 +7,8 @@ import pytest
 from events.identity import natural_id
 from events.models import Action
 from projects.models import Project
+from tests.capturing import Capture, event, person_of
 from tests.cast import ClientFor, error
-from tests.events.conftest import Capture, event, person_of
 
 URL = "/api/projects/@current/events/"
 DEFINITIONS = "/api/projects/@current/event_definitions/"

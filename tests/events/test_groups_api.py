@@ -6,8 +6,8 @@ import pytest
 
 from events.models import Group
 from projects.models import Project
+from tests.capturing import Capture, event
 from tests.cast import ClientFor, error
-from tests.events.conftest import Capture, event
 
 URL = "/api/projects/@current/groups/"
 

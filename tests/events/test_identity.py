@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from events.identity import may_merge, natural_id
 from events.models import CohortMembership, ContinuityOverride, Person, PersonDistinctId, PersonOverride
 from projects.models import Project
-from tests.events.conftest import Capture, distinct_ids_of, event, overrides, person_of, stored
+from tests.capturing import Capture, distinct_ids_of, event, overrides, person_of, stored
 
 UUID_ = "0190b3e4-7c1e-7a51-9b1d-2f6d1c9a8e77"
 

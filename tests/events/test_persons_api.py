@@ -13,8 +13,8 @@ from events import tasks
 from events.identity import natural_id
 from events.models import CohortMembership, ContinuityOverride, Person, PersonDistinctId
 from projects.models import Project
+from tests.capturing import Capture, event, overrides, person_of, stored
 from tests.cast import ClientFor, error
-from tests.events.conftest import Capture, event, overrides, person_of, stored
 
 URL = "/api/projects/@current/persons/"
 UUID_ = "0190b3e4-7c1e-7a51-9b1d-2f6d1c9a8e77"

@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from events.store import partitions
 from experiments.models import ExperimentSavedMetric, StoredAnswer
-from tests.events.conftest import capture  # noqa: F401  (a fixture)
+from tests.capturing import capture  # noqa: F401  (a fixture)
 from tests.experiments.conftest import STARTED, Experiments
 
 Json = dict[str, Any]

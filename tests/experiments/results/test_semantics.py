@@ -18,7 +18,7 @@ from experiments.results.design import make_design
 from experiments.results.selections import Selections
 from experiments.results.settings import baseline_of, settings_of
 from projects.models import Project
-from tests.events.conftest import capture  # noqa: F401  (a fixture)
+from tests.capturing import capture  # noqa: F401  (a fixture)
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "cases" / "semantics.json").read_text())["cases"]
 FLAG_KEY = "checkout-copy"
