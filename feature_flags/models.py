@@ -72,3 +72,42 @@ class FeatureFlag(models.Model):
     def plain_key(self) -> str:
         """The key without the suffix that deletion may have added."""
         return self.key.removesuffix(f":deleted:{self.pk}")
+
+
+class ScheduledChange(models.Model):
+    """A change of a flag that is to be made later, once or again and again. Executed rows never change."""
+
+    class Interval(models.TextChoices):
+        DAILY = "daily", "daily"
+        WEEKLY = "weekly", "weekly"
+        MONTHLY = "monthly", "monthly"
+        YEARLY = "yearly", "yearly"
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="scheduled_changes")
+    # The flag's id as text, as clients send it.
+    record_id = models.CharField(max_length=200)
+    model_name = models.CharField(max_length=40)
+    payload = DocumentField(default=dict)
+    scheduled_at = models.DateTimeField()
+    # The first time it was meant for: what months and years are counted from.
+    begins_at = models.DateTimeField()
+    executed_at = models.DateTimeField(null=True)
+    failure_reason = models.TextField(null=True)
+    is_recurring = models.BooleanField(default=False)
+    recurrence_interval = models.CharField(max_length=10, choices=Interval.choices, null=True)
+    cron_expression = models.CharField(max_length=100, null=True)
+    last_executed_at = models.DateTimeField(null=True)
+    end_date = models.DateTimeField(null=True)
+    timezone = models.CharField(max_length=64, default="UTC")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["scheduled_at"], condition=models.Q(executed_at=None), name="scheduled_change_due"),
+            models.Index(fields=["project", "record_id"], name="scheduled_change_of_flag"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_name} {self.record_id} at {self.scheduled_at}"

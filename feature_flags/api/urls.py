@@ -2,10 +2,14 @@ from django.urls import URLPattern, URLResolver, re_path
 
 from common.api.routing import OptionalSlashRouter
 from feature_flags.api.flags import FeatureFlagViewSet
+from feature_flags.api.schedules import ScheduledChangeViewSet
 from projects.access import CURRENT
 
 router = OptionalSlashRouter()
 router.register(r"projects/(?P<project_id>[^/]+)/feature_flags", FeatureFlagViewSet, basename="feature_flags")
+router.register(
+    r"projects/(?P<project_id>[^/]+)/scheduled_changes", ScheduledChangeViewSet, basename="scheduled_changes"
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,
