@@ -11,6 +11,8 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer
 from rest_framework.request import Request
 
+from common import documents
+
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
@@ -31,19 +33,22 @@ def to_json(value: Any) -> bytes:
         return orjson.dumps(value, default=_plain, option=_OPTIONS)
     except orjson.JSONEncodeError:
         # Integers beyond 64 bits: rare, legal JSON, and not for orjson.
-        return json.dumps(_without_fragments(value), default=_plain, ensure_ascii=False).encode()
+        return documents.dumps(_written_out(value)).encode()
 
 
-def _without_fragments(value: Any) -> Any:
+def _written_out(value: Any) -> Any:
+    """An answer in plain values, its fragments parsed: in them too integers and the form of numbers stay."""
     if isinstance(value, orjson.Fragment):
-        return orjson.loads(orjson.dumps(value))
+        return json.loads(orjson.dumps(value))
     if isinstance(value, Mapping):
-        return {str(key): _without_fragments(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_fragments(item) for item in value]
+        return {str(key): _written_out(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_written_out(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return json.loads(orjson.dumps(value, default=_plain, option=_OPTIONS))
 
 
 class DocumentRenderer(BaseRenderer):
