@@ -204,6 +204,27 @@ class EventDefinition(models.Model):
         return self.name
 
 
+class ImportedFile(models.Model):
+    """How far the import of a file has got. A file is known by its name, its size and its beginning."""
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    name = models.TextField()
+    size = models.PositiveBigIntegerField()
+    digest = models.CharField(max_length=64)
+    # How many rows, bad ones included, the stored batches have gone through.
+    rows = models.PositiveBigIntegerField(default=0)
+    started_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name", "size", "digest"], name="imported_file_unique")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Event(models.Model):
     """One stored event. The table is partitioned by UTC month; migrations and `events.partitions` write its DDL.
 
