@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from activity.models import ActivityEntry
 from common.documents import same_document
-from projects.models import Project, User
+from projects.models import Organization, Project, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ def changes_between(
 
 def record(
     *,
-    project: Project,
+    project: Project | None,
     user: User | None,
     scope: str,
     item_id: object,
@@ -44,10 +45,14 @@ def record(
     changes: list[dict[str, Any]] | None = None,
     item_type: str | None = None,
     trigger: Trigger | None = None,
+    organization: Organization | None = None,
 ) -> ActivityEntry:
-    """Write one row. `user` None means the system itself. Values must be JSON; secrets only as masks."""
+    """Write one row. `user` None means the system itself. Values must be JSON; secrets only as masks.
+
+    What belongs to no project names its organization instead; that of a project is known.
+    """
     return ActivityEntry.objects.create(
-        organization_id=project.organization_id,
+        organization_id=_organization_id(project, organization),
         project=project,
         user=user,
         is_system=user is None,
@@ -65,3 +70,9 @@ def record(
             "context": None,
         },
     )
+
+
+def _organization_id(project: Project | None, organization: Organization | None) -> UUID | None:
+    if project is not None:
+        return project.organization_id
+    return None if organization is None else organization.pk

@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("activity.api.urls")),
     path("api/", include("events.api.urls")),
     path("api/", include("cohorts.api.urls")),
+    path("api/", include("approvals.api.urls")),
     path("api/", include("feature_flags.api.urls")),
     path("api/", include("experiments.api.urls")),
     re_path(r"^api(/.*)?$", errors.endpoint_not_found),

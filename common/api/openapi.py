@@ -192,6 +192,8 @@ class OperationSchema(AutoSchema):
     def _possible_refusals(self) -> set[int]:
         possible = set(ALWAYS_POSSIBLE)
         possible.update(getattr(self.view, "action_refusals", {}).get(self.action, ()))
+        if self._held_back_body() is not None:
+            possible.add(409)
         if "{" in self.path:
             possible.add(404)
         if self._get_request_body() is not None:
@@ -201,9 +203,18 @@ class OperationSchema(AutoSchema):
         return possible
 
     def _refusal(self, status: int) -> Schema:
-        without_body = status == 405
-        error = None if without_body else self.resolve_serializer(ErrorSerializer, "response").ref
-        return refusal(status, error)
+        if status == 405:
+            return refusal(status, None)
+        held_back = self._held_back_body() if status == 409 else None
+        if held_back is not None:
+            return refusal(status, self._map_serializer(held_back, "response"))
+        return refusal(status, self.resolve_serializer(ErrorSerializer, "response").ref)
+
+    def _held_back_body(self) -> Any:
+        """What a write answers that has to wait for approval; None where none does."""
+        described = getattr(self.view, "conflict_body", None)
+        own = 409 in getattr(self.view, "action_refusals", {}).get(self.action, ())
+        return None if described is None else described(self.action, edits_conflict=own)
 
     def _get_response_headers_for_code(self, status_code: str, direction: Any = "response") -> Schema:
         headers: Schema = super()._get_response_headers_for_code(status_code, direction)

@@ -7,6 +7,12 @@ from typing import Any
 from rest_framework import serializers
 
 
+class ConflictingPolicySerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    action_key = serializers.CharField()
+
+
 class ErrorSerializer(serializers.Serializer[Any]):
     type = serializers.ChoiceField(
         choices=["validation_error", "authentication_error", "invalid_request", "throttled_error", "server_error"]
@@ -18,6 +24,14 @@ class ErrorSerializer(serializers.Serializer[Any]):
     )
     error = serializers.CharField(required=False, help_text="The same as `detail`, in some answers.")
     success = serializers.BooleanField(required=False, help_text="false, in some answers.")
+    conflicting_policies = ConflictingPolicySerializer(
+        many=True, required=False, help_text="Of a change that falls under several approval policies at once."
+    )
+    guidance = serializers.CharField(required=False, help_text="What to do about it, in some answers.")
+
+
+class ConflictSerializer(ErrorSerializer):
+    code = serializers.ChoiceField(choices=["conflict"])  # type: ignore[assignment]  # the one of these codes
 
 
 DESCRIPTIONS: Mapping[int, str] = {
