@@ -5,6 +5,7 @@ class FeatureFlagsConfig(AppConfig):
     name = "feature_flags"
 
     def ready(self) -> None:
-        from feature_flags import cohort_users  # noqa: PLC0415  (models are not loaded when this module is)
+        from feature_flags import approved, cohort_users  # noqa: PLC0415  (models are not loaded yet above)
 
+        approved.register()
         cohort_users.register()

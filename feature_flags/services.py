@@ -11,9 +11,11 @@ from typing import Any, TypedDict
 from django.db import IntegrityError, transaction
 
 from activity.recorder import Trigger
+from approvals.gate import Passed, approval_gate
 from common.documents import same_document
 from common.errors import Invalid, Missing
-from feature_flags import configuration, history, keys, state, usage, versions
+from feature_flags import configuration, gating, history, keys, state, usage, versions
+from feature_flags.gating import Gate
 from feature_flags.models import BucketingIdentifier, EvaluationRuntime, FeatureFlag
 from projects.models import Project, User
 
@@ -40,17 +42,23 @@ class FlagChanges(TypedDict, total=False):
 
 
 _OMITTED: Any = object()
+# What a creation is told of a flag.
+_CREATED = (*FlagChanges.__annotations__, "folder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedUpdate:
-    """An update that passed all rules. `after` holds the fields that change, and nothing when nothing does."""
+    """An update that passed all rules. `after` holds the fields that change, and nothing when nothing does.
+
+    `sent` is what was asked for of these, whole filters included: planned again it comes to the same.
+    """
 
     flag: FeatureFlag
     after: Mapping[str, Any]
+    sent: Mapping[str, Any]
 
 
-@transaction.atomic
+@approval_gate
 def create_flag(
     *,
     project: Project,
@@ -70,8 +78,9 @@ def create_flag(
     has_encrypted_payloads: bool = False,
     folder: str | None = None,
     trigger: Trigger | None = None,
+    gate: Gate = None,
 ) -> FeatureFlag:
-    """A new flag, version 1. Without `filters` it matches nobody.
+    """A new flag, version 1. Without `filters` it matches nobody. The gate is asked last.
 
     Raises KeyTaken when a live flag has the key (also when it was made at the same moment), Invalid for every other
     broken rule.
@@ -109,8 +118,16 @@ def create_flag(
     )
     state.check_new(flag)
     _save(flag)
-    history.record(flag=flag, user=user, activity="created", before=None, trigger=trigger)
+    history.record(flag=flag, user=user, activity="created", before=None, trigger=_trigger(gate, trigger))
+    if not isinstance(gate, Passed):
+        sent = {name: getattr(flag, name) for name in _CREATED if name != "filters" or filters is not _OMITTED}
+        act = gate or gating.creation_act(sent, encrypted=has_encrypted_payloads)
+        gating.ask_to_create(flag, act=act, user=user)
     return flag
+
+
+def _trigger(gate: Gate, trigger: Trigger | None) -> Trigger | None:
+    return gate.trigger or trigger if isinstance(gate, Passed) else trigger
 
 
 def lock_flag(*, project: Project, flag_id: int, with_experiments: bool = False) -> FeatureFlag:
@@ -150,7 +167,7 @@ def _linked_ids(flag_ids: Collection[int]) -> set[int]:
     return {experiment.id for experiments in usage.linked(flag_ids).values() for experiment in experiments}
 
 
-@transaction.atomic
+@approval_gate
 def edit_flag(
     *,
     project: Project,
@@ -160,10 +177,11 @@ def edit_flag(
     version: int | None = None,
     original: Mapping[str, Any] | None = None,
     trigger: Trigger | None = None,
+    gate: Gate = None,
 ) -> FeatureFlag:
     """Change a flag from outside: lock it, reconcile an edit begun on an older version, update it.
 
-    Raises Missing, Invalid for a broken rule, Conflict when the edit contradicts one made since.
+    Raises Missing, Invalid for a broken rule, Conflict when the edit contradicts one made since, ApprovalRequired.
     """
     flag = lock_flag(
         project=project, flag_id=flag_id, with_experiments=not _REACHES_EXPERIMENTS.isdisjoint(changes.keys())
@@ -172,25 +190,26 @@ def edit_flag(
     planned = plan_update(flag=flag, changes=remaining)  # type: ignore[arg-type]  # a part of FlagChanges
     if conflicting:
         raise versions.conflict(flag)
-    apply_update(planned, user=user, trigger=trigger)
+    apply_update(planned, user=user, trigger=trigger, gate=gate)
     return flag
 
 
-@transaction.atomic
+@approval_gate
 def update_flag(
     *,
     flag: FeatureFlag,
     user: User | None,
     changes: FlagChanges,
     trigger: Trigger | None = None,
+    gate: Gate = None,
 ) -> bool:
     """Change a flag that the caller has locked (`lock_flag`), with its experiments when `filters` are to change.
 
     Steps the version by one, writes the activity row and tells linked experiments, unless nothing changes: then
-    nothing is written and the answer is False.
-    Raises Invalid for a broken rule.
+    nothing is written and the answer is False. Raises Invalid for a broken rule, ApprovalRequired when the gate holds
+    the change back.
     """
-    return apply_update(plan_update(flag=flag, changes=changes), user=user, trigger=trigger)
+    return apply_update(plan_update(flag=flag, changes=changes), user=user, trigger=trigger, gate=gate)
 
 
 def plan_update(*, flag: FeatureFlag, changes: FlagChanges, replace_filters: bool = False) -> PlannedUpdate:
@@ -212,10 +231,11 @@ def plan_update(*, flag: FeatureFlag, changes: FlagChanges, replace_filters: boo
             flag, changes.get("filters", {}), after=after, replace=replace_filters and "filters" in changes
         )
     state.check_change(flag, after)
-    return PlannedUpdate(
-        flag=flag,
-        after={name: value for name, value in after.items() if not same_document(value, getattr(flag, name))},
-    )
+    changing = {name: value for name, value in after.items() if not same_document(value, getattr(flag, name))}
+    sent = {name: value for name, value in changes.items() if name in changing}
+    if "filters" in sent:
+        sent["filters"] = changing["filters"]
+    return PlannedUpdate(flag=flag, after=changing, sent=sent)
 
 
 def _changed_key(flag: FeatureFlag, sent: str | None, *, unchanged: str) -> str:
@@ -227,12 +247,18 @@ def _changed_key(flag: FeatureFlag, sent: str | None, *, unchanged: str) -> str:
     return sent
 
 
-@transaction.atomic
-def apply_update(planned: PlannedUpdate, *, user: User | None, trigger: Trigger | None = None) -> bool:
-    """Write a planned update; False when there is nothing to write."""
+@approval_gate
+def apply_update(
+    planned: PlannedUpdate, *, user: User | None, trigger: Trigger | None = None, gate: Gate = None
+) -> bool:
+    """Write a planned update once the gate lets it through; False when there is nothing to write."""
     flag = planned.flag
     if not planned.after:
         return False
+    if not isinstance(gate, Passed):
+        encrypted = planned.after.get("has_encrypted_payloads", flag.has_encrypted_payloads)
+        act = gate or gating.change_act(planned.sent, encrypted=encrypted)
+        gating.ask_to_update(flag, planned.after, act=act, user=user)
     before = history.snapshot(flag)
     filters_before, was_deleted = flag.filters, flag.deleted
     for name, value in planned.after.items():
@@ -241,7 +267,7 @@ def apply_update(planned: PlannedUpdate, *, user: User | None, trigger: Trigger 
     flag.last_modified_by = user
     _save(flag, fields=[*planned.after, "version", "last_modified_by", "updated_at"])
     activity = "updated" if flag.deleted == was_deleted else "deleted" if flag.deleted else "restored"
-    history.record(flag=flag, user=user, activity=activity, before=before, trigger=trigger)
+    history.record(flag=flag, user=user, activity=activity, before=before, trigger=_trigger(gate, trigger))
     if "filters" in planned.after:
         configuration.tell_users(flag, filters_before)
     return True
@@ -277,18 +303,20 @@ _ACTS: Mapping[str, _Act] = {
 }
 
 
-@transaction.atomic
-def act_on_flag(*, project: Project, flag_id: int, user: User | None, act: str) -> FeatureFlag:
+@approval_gate
+def act_on_flag(
+    *, project: Project, flag_id: int, user: User | None, act: str, gate: Passed | None = None
+) -> FeatureFlag:
     """Enable, disable, archive or unarchive. Repeating an act changes nothing.
 
-    Raises Missing, Invalid on a deleted flag or when the act is refused.
+    Raises Missing, Invalid on a deleted flag or when the act is refused, ApprovalRequired.
     """
     wanted = _ACTS[act]
     flag = lock_flag(project=project, flag_id=flag_id)
     if flag.deleted:
         detail = f"This feature flag has been deleted. Restore it before {wanted.name} it."
         raise Invalid(detail, extra={"error": detail, "success": False})
-    update_flag(flag=flag, user=user, changes=wanted.changes)
+    update_flag(flag=flag, user=user, changes=wanted.changes, gate=gate or gating.named_act(act, wanted.changes))
     return flag
 
 

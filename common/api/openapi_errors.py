@@ -31,6 +31,7 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
 
 class ConflictSerializer(ErrorSerializer):
+    type = serializers.ChoiceField(choices=["server_error"])
     code = serializers.ChoiceField(choices=["conflict"])  # type: ignore[assignment]  # the one of these codes
 
 

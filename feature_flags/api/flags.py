@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from activity.api.pages import ITEM_ACTIVITY_PARAMETERS, item_activity
 from activity.api.serializers import ItemActivitySerializer
 from activity.queries import of_items, of_scope
+from approvals.api.mixins import ApprovalHandlingMixin
 from feature_flags import dependents, history, services
 from feature_flags.api import representation
 from feature_flags.api.feeds import FlagFeeds
@@ -31,7 +32,7 @@ from feature_flags.models import FeatureFlag
 from projects.api.base import DeleteByPatch
 
 
-class FeatureFlagViewSet(DeleteByPatch, FlagFeeds, FlagInspection):
+class FeatureFlagViewSet(ApprovalHandlingMixin, DeleteByPatch, FlagFeeds, FlagInspection):
     """Flags of a project. Soft-deleted ones are missing in lists and reached by their id, so that they can return."""
 
     queryset = FeatureFlag.objects.all()
@@ -46,6 +47,7 @@ class FeatureFlagViewSet(DeleteByPatch, FlagFeeds, FlagInspection):
         "activity": ("activity_log:read",),
         "all_activity": ("activity_log:read",),
     }
+    gated_actions = ("create", "partial_update", "enable", "disable", "archive")
     action_refusals = {"partial_update": (409,)}
     summaries = {
         "enable": "Switch a feature flag on",

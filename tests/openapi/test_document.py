@@ -120,7 +120,7 @@ def test_descriptions__no_docstring_of_the_code(document: Node) -> None:
     words = re.sub(r"\s+", " ", words)
     sources = [
         path
-        for app in ("feature_flags", "experiments", "projects", "common", "cohorts", "events", "activity")
+        for app in ("feature_flags", "experiments", "projects", "common", "cohorts", "events", "activity", "approvals")
         for path in (Path(settings.BASE_DIR) / app).rglob("*.py")
     ]
 

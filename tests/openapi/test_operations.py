@@ -42,6 +42,10 @@ EXPECTED = (
     | {"persons_bulk_delete_create", "groups_list", "groups_find_retrieve", "groups_types_list"}
     | crud("events", "list", "retrieve")
     | crud("event_definitions", "list", "retrieve")
+    | crud("approval_policies")
+    | crud("organization_approval_policies")
+    | crud("change_requests", "list", "retrieve")
+    | acts("change_requests", "create", "approve", "reject", "cancel")
     | crud("organizations", "list", "retrieve", "partial_update")
     | crud("members", "list", "partial_update", "destroy")
     | crud("organization_projects")
