@@ -31,6 +31,8 @@ TAGS = [
     {"name": "persons", "description": "Whom events are about, whatever ids they were sent with."},
     {"name": "groups", "description": "Companies, teams and the like that events name."},
     {"name": "groups_types", "description": "The kinds of groups that events name."},
+    {"name": "approval_policies", "description": "Which changes need the approval of others."},
+    {"name": "change_requests", "description": "Changes that wait for approval, and votes on them."},
     {"name": "activity_log", "description": "Who changed what, and when."},
     {"name": "projects", "description": "Each project has its own experiments, flags and events."},
     {"name": "project_secret_api_keys", "description": "Keys of a project, for servers."},
