@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from approvals.gate import Passed
 from common.errors import Invalid
 from experiments import flag_config, parameters
 from experiments.flag_config import OMITTED, FlagSettings
@@ -89,6 +90,7 @@ def create(experiment: Experiment, *, key: str, settings: FlagSettings, active: 
         active=active,
         ensure_experience_continuity=continuity,
         folder=experiment.folder,
+        gate=Passed(),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from activity import recorder
+from approvals.gate import Passed
 from common.errors import Invalid, Missing
 from experiments import flag_config, history
 from experiments.history import HOLDOUT_SCOPE
@@ -104,7 +105,7 @@ def _write_flags(experiments: list[Experiment], *, part: dict[str, Any] | None, 
     # All are locked before the first is written: a write may take a lock that comes after those of all rows.
     for flag in flags.lock_flags({experiment.feature_flag_id for experiment in experiments}).values():
         if not flag.deleted:
-            flags.update_flag(flag=flag, user=user, changes={"filters": {"holdout": part}})
+            flags.update_flag(flag=flag, user=user, changes={"filters": {"holdout": part}}, gate=Passed())
 
 
 def _snapshot(holdout: ExperimentHoldout) -> dict[str, Any]:
