@@ -1,6 +1,6 @@
 """The variants of an experiment as clients send them: brought to one form, then judged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from common.errors import Invalid
@@ -33,8 +33,14 @@ def parse_variants(sent: Any, *, attr: str) -> list[dict[str, Any]]:
         raise Invalid("Feature flag variants must be a list", attr=attr)
     if not sent:
         return default_variants()
-    variants = [_parsed(variant, position, attr=attr) for position, variant in enumerate(sent)]
-    variants = _with_control_spelled(variants)
+    for position, variant in enumerate(sent):
+        if not isinstance(variant, dict):
+            raise Invalid(f"Feature flag variant at index {position} must be an object", attr=attr)
+    variants = _with_control_spelled([_with_one_percentage(variant) for variant in sent])
+    for text, holds in _RULES:
+        for position, variant in enumerate(variants):
+            if not holds(variant):
+                raise Invalid(text.format(index=position), attr=attr)
     keys = [variant["key"] for variant in variants]
     if len(keys) > MAX_VARIANTS:
         raise Invalid(TOO_MANY, attr=attr)
@@ -49,28 +55,15 @@ def parse_variants(sent: Any, *, attr: str) -> list[dict[str, Any]]:
     return variants
 
 
-def _parsed(variant: Any, position: int, *, attr: str) -> dict[str, Any]:
-    def refuse(rest: str) -> Invalid:
-        return Invalid(f"Feature flag variant at index {position} must {rest}", attr=attr)
-
-    if not isinstance(variant, dict):
-        raise refuse("be an object")
+def _with_one_percentage(variant: Mapping[str, Any]) -> dict[str, Any]:
     parsed = {name: value for name, value in variant.items() if name != "split_percent"}
     split = variant.get("split_percent")
-    if split is not None:
-        parsed["rollout_percentage"] = split
-    key, name, rollout = (parsed.get(field) for field in ("key", "name", "rollout_percentage"))
-    if not isinstance(key, str) or not key.strip():
-        raise refuse("have a 'key' field")
-    if name is not None and not isinstance(name, str):
-        raise refuse("have a string name")
-    if rollout is None:
-        raise Invalid(
-            "Each variant must include split_percent (recommended) or rollout_percentage (deprecated).", attr=attr
-        )
-    if not is_percentage(rollout):
-        raise refuse("have a rollout_percentage between 0 and 100")
-    return parsed
+    return parsed if split is None else {**parsed, "rollout_percentage": split}
+
+
+def _has_key(variant: Mapping[str, Any]) -> bool:
+    key = variant.get("key")
+    return isinstance(key, str) and key.strip() != ""
 
 
 def is_percentage(value: Any) -> bool:
@@ -78,12 +71,30 @@ def is_percentage(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100
 
 
+# Each is asked of all variants before the next one is.
+_RULES: tuple[tuple[str, Callable[[Mapping[str, Any]], bool]], ...] = (
+    ("Feature flag variant at index {index} must have a 'key' field", _has_key),
+    (
+        "Feature flag variant at index {index} must have a string name",
+        lambda variant: isinstance(variant.get("name"), str | None),
+    ),
+    (
+        "Each variant must include split_percent (recommended) or rollout_percentage (deprecated).",
+        lambda variant: variant.get("rollout_percentage") is not None,
+    ),
+    (
+        "Feature flag variant at index {index} must have a rollout_percentage between 0 and 100",
+        lambda variant: is_percentage(variant["rollout_percentage"]),
+    ),
+)
+
+
 def _with_control_spelled(variants: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    keys = [variant["key"] for variant in variants]
-    alike = [key for key in keys if key.lower() == CONTROL]
+    keys = [variant.get("key") for variant in variants]
+    alike = [key for key in keys if isinstance(key, str) and key.lower() == CONTROL]
     if CONTROL in keys or len(alike) != 1:
         return variants
-    return [{**variant, "key": CONTROL} if variant["key"] == alike[0] else variant for variant in variants]
+    return [{**variant, "key": CONTROL} if variant.get("key") == alike[0] else variant for variant in variants]
 
 
 def check_weights(variants: Sequence[Mapping[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
@@ -106,6 +107,15 @@ def test_two_extremes__of_all_pairs_of_fields_that_concern_each_other(raw: Raw, 
                     raw.survives(made)
                     if made.status_code == 201:
                         raw.survives(raw.change(made.json()["id"], {second: one, first: other}))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_multipart__file_or_repeated_name__is_answered(raw: Raw, field: str) -> None:
+    known = {"name": "n", "feature_flag_key": "k"}
+    for value in (SimpleUploadedFile("a.json", b"{}"), ["a", "b"], "{}"):
+        answer = raw.client.post(raw.base, {**known, field: value})
+        assert answer.status_code in (201, 400), answer.content
+        raw.survives(answer)
 
 
 # Unreadable bodies

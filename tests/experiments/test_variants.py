@@ -164,3 +164,23 @@ def test_variants__twenty__are_allowed(experiments: Experiments) -> None:
     assert (
         len(experiments.made(parameters={"feature_flag_variants": sent})["parameters"]["feature_flag_variants"]) == 20
     )
+
+
+@pytest.mark.parametrize(
+    ("sent", "detail"),
+    [
+        ([{"key": "control"}, treatment(key=None)], at(1, KEY)),
+        ([treatment(key=""), "x"], at(1, "be an object")),
+        ([{"key": "control", "name": 5}, treatment(key="")], at(1, KEY)),
+        ([treatment(rollout_percentage=-1), {"key": "control"}], NO_PERCENTAGE),
+        ([treatment(rollout_percentage=-1), treatment(name=5)], at(1, NAME)),
+        ([treatment(rollout_percentage=-1)], at(0, RANGE)),
+    ],
+    ids=lambda value: str(value)[:70],
+)
+def test_variants__two_broken_rules__the_earlier_in_the_table_is_told(
+    experiments: Experiments, sent: Any, detail: str
+) -> None:
+    answer = experiments.try_new(parameters={"feature_flag_variants": sent})
+
+    experiments.refused(answer, detail, attr="parameters")
