@@ -30,7 +30,7 @@ EXPECTED = (
     | acts("feature_flags", "create", "enable", "disable", "archive", "unarchive")
     | acts("feature_flags", "retrieve", "status", "bulk_keys", "activity", "all_activity")
     | acts("feature_flags", "retrieve", "local_evaluation", "remote_config", "my_flags", "evaluation_reasons")
-    | acts("feature_flags", "create", "user_blast_radius", "test_evaluation")
+    | acts("feature_flags", "create", "user_blast_radius", "test_evaluation", "copy_flags")
     | crud("scheduled_changes")
     | {"activity_log_list"}
     | {"feature_flags_dependent_flags_list"}

@@ -1,0 +1,205 @@
+"""Copying a flag into other projects of the organization."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from cohorts.models import Cohort
+from feature_flags.models import FeatureFlag, ScheduledChange
+from projects.models import Organization, Project, User
+from tests.cast import error
+from tests.feature_flags.conftest import CONTROL_AND_TEST, Flags, key_of
+from tests.feature_flags.sdk.conftest import EVERYBODY, PRO
+
+
+@pytest.fixture
+def target(organization: Organization) -> Project:
+    return Project.objects.create(organization=organization, name="Target")
+
+
+class Copies:
+    def __init__(self, flags: Flags, organization: Organization, source: Project) -> None:
+        self.client: APIClient = flags.client
+        self.path = f"/api/organizations/{organization.pk}/feature_flags/copy_flags/"
+        self.source = source
+
+    def post(self, body: dict[str, Any]) -> Any:
+        return self.client.post(self.path, body)
+
+    def made(self, key: str, *targets: Project, **options: Any) -> dict[str, Any]:
+        ids = [target.pk for target in targets]
+        body = {"feature_flag_key": key, "from_project": self.source.pk, "target_project_ids": ids}
+        answer = self.post(body | options)
+        assert answer.status_code == 200, answer.json()
+        made: dict[str, Any] = answer.json()
+        return made
+
+
+@pytest.fixture
+def copies(flags: Flags, organization: Organization, project: Project) -> Copies:
+    return Copies(flags, organization, project)
+
+
+def test_copy__is_a_flag_of_the_target(copies: Copies, flags: Flags, target: Project) -> None:
+    filters = {
+        "groups": [EVERYBODY],
+        "multivariate": {"variants": CONTROL_AND_TEST},
+        "payloads": {"test": "1"},
+        "holdout": {"id": 3, "exclusion_percentage": 10},
+    }
+    flags.made(key="beta", name="Beta", filters=filters, tags=["a"], evaluation_runtime="server")
+    answer = copies.made("beta", target)
+    assert answer["failed"] == []
+    copy = answer["success"][0]
+    stored = FeatureFlag.objects.get(project=target)
+    assert (copy["id"], copy["key"], copy["name"], copy["active"]) == (stored.pk, "beta", "Beta", True)
+    assert (copy["tags"], copy["evaluation_runtime"], copy["version"]) == (["a"], "server", 1)
+    assert copy["filters"] == {name: part for name, part in filters.items() if name != "holdout"}
+
+
+def test_copy__disabled__is_off(copies: Copies, flags: Flags, target: Project) -> None:
+    flags.made(key="beta", filters={"groups": [EVERYBODY]})
+    assert copies.made("beta", target, disable_copied_flag=True)["success"][0]["active"] is False
+
+
+def test_copy__of_a_flag_for_nobody__is_one_too(copies: Copies, flags: Flags, target: Project) -> None:
+    flags.made(key="beta")
+    assert copies.made("beta", target)["success"][0]["filters"]["groups"] == []
+
+
+def test_live_flag_with_the_key__is_updated_and_keeps_its_holdout(
+    copies: Copies, flags: Flags, target: Project, owner: User
+) -> None:
+    flags.made(key="beta", name="New", filters={"groups": [EVERYBODY]})
+    there = Flags(target, key_of(owner))
+    holdout = {"id": 3, "exclusion_percentage": 10}
+    before = there.made(
+        key="beta",
+        name="Old",
+        filters={
+            "groups": [EVERYBODY | {"rollout_percentage": 1}],
+            "multivariate": {"variants": CONTROL_AND_TEST},
+            "holdout": holdout,
+        },
+    )
+    copy = copies.made("beta", target)["success"][0]
+    assert (copy["id"], copy["name"], copy["version"]) == (before["id"], "New", 2)
+    assert copy["filters"] == {"groups": [EVERYBODY], "holdout": holdout}
+
+
+def test_cohorts__are_matched_by_name_or_made_with_those_they_need(
+    copies: Copies, flags: Flags, project: Project, target: Project
+) -> None:
+    def cohort(name: str, owner: Project, *values: Any, **columns: Any) -> Cohort:
+        criteria = {"properties": {"type": "AND", "values": list(values)}}
+        return Cohort.objects.create(project=owner, name=name, filters=criteria, **columns)
+
+    def leaf(of: Cohort) -> dict[str, Any]:
+        return {"key": "id", "type": "cohort", "value": of.pk}
+
+    def member(of: Cohort) -> dict[str, Any]:
+        return leaf(of) | {"operator": "in"}
+
+    inner = cohort("Inner", project, PRO)
+    outer = cohort("Outer", project, {"type": "OR", "values": [leaf(inner), PRO]})
+    static = cohort("Static", project, is_static=True)
+    known, there = cohort("Known", project, PRO), cohort("Known", target)
+    properties = [member(outer), member(static), member(known)]
+    flags.made(key="beta", filters={"groups": [{"properties": properties}]})
+
+    copy = copies.made("beta", target)["success"][0]
+
+    made = {one.name: one for one in Cohort.objects.filter(project=target)}
+    assert made.keys() == {"Inner", "Outer", "Static", "Known"}
+    assert made["Known"] == there
+    assert made["Static"].is_static
+    named = [one["value"] for one in copy["filters"]["groups"][0]["properties"]]
+    assert named == [made["Outer"].pk, made["Static"].pk, there.pk]
+    nested = made["Outer"].filters["properties"]["values"][0]["values"][0]
+    assert nested["value"] == made["Inner"].pk
+
+
+def test_dependency__is_found_by_its_key_or_fails_that_target_alone(
+    copies: Copies, flags: Flags, organization: Organization, target: Project, owner: User
+) -> None:
+    base = flags.made(key="base", filters={"groups": [EVERYBODY]})
+    asks = {"key": str(base["id"]), "type": "flag", "value": True, "operator": "flag_evaluates_to"}
+    flags.made(key="beta", filters={"groups": [{"properties": [asks]}]})
+    namesake = Flags(target, key_of(owner)).made(key="base", filters={"groups": [EVERYBODY]})
+    bare = Project.objects.create(organization=organization, name="Bare")
+    answer = copies.made("beta", bare, target)
+    assert len(answer["success"]) == 1
+    assert answer["success"][0]["filters"]["groups"][0]["properties"][0]["key"] == str(namesake["id"])
+    assert answer["failed"] == [
+        {
+            "project_id": bare.pk,
+            "error_message": "The flag 'base' that this one depends on does not exist in the project.",
+        }
+    ]
+    assert not FeatureFlag.objects.filter(project=bare).exists()
+
+
+def test_schedule__is_copied_when_wanted(copies: Copies, flags: Flags, target: Project, owner: User) -> None:
+    made = flags.made(key="beta", filters={"groups": [EVERYBODY]})
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    for executed in (None, at):
+        ScheduledChange.objects.create(
+            project_id=copies.source.pk,
+            record_id=str(made["id"]),
+            model_name="FeatureFlag",
+            payload={"operation": "update_status", "value": False},
+            scheduled_at=at,
+            begins_at=at,
+            executed_at=executed,
+            created_by=owner,
+        )
+    copies.made("beta", target)
+    assert not ScheduledChange.objects.filter(project=target).exists()
+    copy = copies.made("beta", target, copy_schedule=True)["success"][0]
+    assert [change.record_id for change in ScheduledChange.objects.filter(project=target)] == [str(copy["id"])]
+
+
+def test_targets__outside_the_organization_or_the_source_itself__fail(
+    copies: Copies, flags: Flags, project: Project, target: Project
+) -> None:
+    flags.made(key="beta", filters={"groups": [EVERYBODY]})
+    foreign = Project.objects.create(
+        organization=Organization.objects.create(name="Elsewhere", slug="elsewhere"), name="Foreign"
+    )
+    answer = copies.made("beta", foreign, project, target)
+    assert [row["project_id"] for row in answer["failed"]] == [foreign.pk, project.pk]
+    assert len(answer["success"]) == 1
+    assert not FeatureFlag.objects.filter(project=foreign).exists()
+
+
+@pytest.mark.parametrize("missing", ["feature_flag_key", "from_project", "target_project_ids"])
+def test_missing_field__is_told(copies: Copies, target: Project, missing: str) -> None:
+    body = {"feature_flag_key": "beta", "from_project": copies.source.pk, "target_project_ids": [target.pk]}
+    values: list[Any] = [None, "", []]
+    for value in values:
+        answer = copies.post(body | {missing: value})
+        detail = "Missing required fields"
+        assert (answer.status_code, answer.json()) == (400, error("invalid_input", detail) | {"error": detail})
+
+
+def test_unknown_flag__is_told(copies: Copies, flags: Flags, target: Project) -> None:
+    made = flags.made(key="gone")
+    flags.patch(made["id"], {"deleted": True})
+    for key in ("gone", "unknown"):
+        body = {"feature_flag_key": key, "from_project": copies.source.pk, "target_project_ids": [target.pk]}
+        answer = copies.post(body)
+        detail = "Feature flag to copy does not exist."
+        assert (answer.status_code, answer.json()) == (400, error("invalid_input", detail) | {"error": detail})
+
+
+def test_too_many_targets__are_refused(copies: Copies, flags: Flags) -> None:
+    flags.made(key="beta")
+    body = {"feature_flag_key": "beta", "from_project": copies.source.pk, "target_project_ids": list(range(1, 52))}
+    assert copies.post(body).status_code == 400
+
+
+def test_reading_scope__does_not_suffice(copies: Copies, target: Project, owner: User) -> None:
+    copies.client = APIClient(headers={"authorization": f"Bearer {key_of(owner, 'feature_flag:read')}"})
+    assert copies.post({}).status_code == 403
