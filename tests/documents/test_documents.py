@@ -38,7 +38,7 @@ def table_after(heading: str) -> list[list[str]]:
 
 def routes(state: str) -> list[str]:
     found = []
-    for cell, _, row_state in table_after("## 3. What is there"):
+    for cell, _, row_state in table_after("## 4. What is there"):
         if row_state == state:
             found += re.findall(r"`([^`]+)`", cell)
     return found
@@ -87,7 +87,7 @@ def test_configuration_table__variables__are_those_that_are_read() -> None:
         text = path.read_text()
         read |= set(re.findall(r"\benv\.[a-z_]+\(\s*\"([A-Z_]+)\"", text))
         read |= set(re.findall(r"os\.environ\.get\(\"([A-Z_]+)\"", text))
-    told = {name.strip("`") for name, _, _ in table_after("## 4. Configuration")}
+    told = {name.strip("`") for name, _, _ in table_after("## 5. Configuration")}
     assert told == read - {"TEST_DATABASE_NAME"}
 
 
