@@ -10,6 +10,9 @@ from rest_framework.test import APIClient
 from activity.models import ActivityEntry
 from projects.models import Project
 
+# Asserts with operands, as in the tests themselves.
+pytest.register_assert_rewrite("tests.experiments.lifecycle.machine")
+
 Shown = dict[str, Any]
 
 

@@ -341,7 +341,7 @@ class Model:
             named = ", ".join(f'"{other.name}" (ID: {other.id})' for other in running)
             raise Refused(
                 f"Cannot remove variant(s) {', '.join(map(repr, lost))} from a feature flag that is linked to running "
-                f" experiment(s): {named}. Please stop the experiment(s) before removing variants."
+                f"experiment(s): {named}. Please stop the experiment(s) before removing variants."
             )
         self._refuse_if(flag.active and not before.active and flag.archived, FLAG_ARCHIVED)
 
