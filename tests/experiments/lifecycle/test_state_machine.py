@@ -48,6 +48,6 @@ def test_lifecycle__any_sequence_of_requests__agrees_with_the_model(machine: typ
 def test_lifecycle__very_many_sequences_of_requests__agree_with_the_model(machine: type[Lifecycle]) -> None:
     run(machine, examples=200, steps=30, derandomize=False)
     assert machine.steps.total() >= 3000
-    for name in (*ACTS, "patch", "create", "duplicate", "delete", "restore"):
+    for name in (*ACTS, "patch", "create", "duplicate"):
         assert machine.outcomes[name, "changed something"], name
         assert machine.outcomes[name, "refused"], name
