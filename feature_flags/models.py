@@ -99,6 +99,10 @@ class ScheduledChange(models.Model):
     last_executed_at = models.DateTimeField(null=True)
     end_date = models.DateTimeField(null=True)
     timezone = models.CharField(max_length=64, default="UTC")
+    # What the last try was turned into where approval is needed.
+    change_request = models.ForeignKey(
+        "approvals.ChangeRequest", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")

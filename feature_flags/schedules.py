@@ -9,6 +9,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from activity.recorder import Trigger
+from approvals import requests
+from approvals.gate import ApprovalRequired
 from common.errors import DomainError, Invalid
 from feature_flags import recurrence, services
 from feature_flags.models import FeatureFlag, ScheduledChange
@@ -102,8 +104,8 @@ def check_payload(payload: Any) -> None:
 def apply_due(*, now: datetime) -> int:
     """Make every due change happen, each in a transaction of its own; returns how many were tried.
 
-    A change that fails says why in `failure_reason` and is not tried again; a recurring one is when its next time
-    comes. Several workers do not get into each other's way.
+    A change that fails says why in `failure_reason`, one that needs approval becomes a change request. Neither is
+    tried again; a recurring one is when its next time comes. Several workers do not get into each other's way.
     """
     tried = 0
     while _apply_next(now=now):
@@ -123,10 +125,12 @@ def _apply_next(*, now: datetime) -> bool:
     )
     if change is None:
         return False
+    change.failure_reason, change.change_request = None, None
     try:
         with transaction.atomic():
             _apply(change)
-        change.failure_reason = None
+    except ApprovalRequired as held_back:
+        change.change_request = requests.file(held_back).request
     except DomainError as error:
         change.failure_reason = error.detail
     _move_on(change, now)

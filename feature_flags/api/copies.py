@@ -9,6 +9,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from approvals import requests
+from approvals.gate import ApprovalRequired
 from common.api.fields import BooleanField
 from common.errors import DomainError, Invalid
 from feature_flags.api import representation
@@ -90,6 +92,8 @@ class OrganizationFlagViewSet(OrganizationViewSet):
                     disabled=sent.get("disable_copied_flag", False),
                 )
             except DomainError as error:
+                if isinstance(error, ApprovalRequired):
+                    requests.file(error)
                 failed.append({"project_id": project_id, "error_message": error.detail})
             else:
                 copies.append(self._shown(target, copy.pk))

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from approvals.models import ChangeRequest
 from common.api.fields import BooleanField, DateTimeField
 from common.documents import as_text, fragment
 from common.errors import Missing
@@ -32,6 +34,7 @@ _AFTER_PAYLOAD = (
     "end_date",
     "timezone",
 )
+_HIDDEN = ("change_request_id",)
 
 
 class ScheduledChangeCreateSerializer(serializers.Serializer[Any]):
@@ -54,9 +57,14 @@ class ScheduledChangeUpdateSerializer(ScheduledChangeCreateSerializer):
 
 def rows(queryset: QuerySet[ScheduledChange]) -> QuerySet[ScheduledChange, dict[str, Any]]:
     """`queryset` selecting, in its order, what `shown` reads."""
-    columns = {"text_payload": as_text("payload"), **user_basic_columns("created_by")}
+    columns: dict[str, Any] = {
+        "text_payload": as_text("payload"),
+        "request_state": F("change_request__state"),
+        "request_expires_at": F("change_request__expires_at"),
+        **user_basic_columns("created_by"),
+    }
     selected: QuerySet[ScheduledChange, dict[str, Any]] = queryset.annotate(**columns).values(
-        *_BEFORE_PAYLOAD, *_AFTER_PAYLOAD, *columns
+        *_BEFORE_PAYLOAD, *_AFTER_PAYLOAD, *_HIDDEN, *columns
     )
     return selected
 
@@ -71,8 +79,15 @@ def shown(row: Mapping[str, Any]) -> dict[str, Any]:
         "payload": fragment(row["text_payload"]),
         **{name: row[name] for name in _AFTER_PAYLOAD},
         "created_by": user_basic_of_row(row, "created_by"),
-        "change_request": None,
+        "change_request": _change_request(row),
     }
+
+
+def _change_request(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    if row["change_request_id"] is None:
+        return None
+    request = ChangeRequest(state=row["request_state"], expires_at=row["request_expires_at"])
+    return {"id": row["change_request_id"], "state": request.state_at(timezone.now())}
 
 
 class ScheduledChangeViewSet(ProjectViewSet):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from approvals.models import ApprovalPolicy, ChangeRequest
 from cohorts.models import Cohort
 from feature_flags.models import FeatureFlag, ScheduledChange
 from projects.models import Organization, Project, User
@@ -203,3 +204,25 @@ def test_too_many_targets__are_refused(copies: Copies, flags: Flags) -> None:
 def test_reading_scope__does_not_suffice(copies: Copies, target: Project, owner: User) -> None:
     copies.client = APIClient(headers={"authorization": f"Bearer {key_of(owner, 'feature_flag:read')}"})
     assert copies.post({}).status_code == 403
+
+
+def test_target_that_needs_approval__is_a_failure_and_a_request(
+    copies: Copies, flags: Flags, organization: Organization, target: Project
+) -> None:
+    flags.made(key="beta", filters={"groups": [EVERYBODY]})
+    ApprovalPolicy.objects.create(
+        organization=organization,
+        project=target,
+        action_key="feature_flag.enable",
+        approver_config={"quorum": 1, "users": [User.objects.create_user("ann@acme.test").pk], "roles": []},
+    )
+    answer = copies.made("beta", target)
+    assert answer["success"] == []
+    assert answer["failed"] == [
+        {
+            "project_id": target.pk,
+            "error_message": "A change request has been created and is pending approval.",
+        }
+    ]
+    assert not FeatureFlag.objects.filter(project=target).exists()
+    assert ChangeRequest.objects.get().project == target

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from activity.models import ActivityEntry
+from approvals.models import ApprovalPolicy, ChangeRequest
 from feature_flags import recurrence
 from feature_flags.models import FeatureFlag, ScheduledChange
 from feature_flags.schedules import apply_due
@@ -307,3 +308,30 @@ def test_cron__is_read_in_its_zone() -> None:
     after = datetime(2026, 1, 1, 0, tzinfo=UTC)
     found = recurrence.next_by_cron(expression="0 9 * * *", after=after, zone=ZoneInfo("America/New_York"))
     assert found == datetime(2026, 1, 1, 14, tzinfo=UTC)
+
+
+# --- approvals -----------------------------------------------------------------------------------------------------
+
+
+def needs_approval(project: Project, approver: User) -> None:
+    ApprovalPolicy.objects.create(
+        organization=project.organization,
+        project=project,
+        action_key="feature_flag.disable",
+        approver_config={"quorum": 1, "users": [approver.pk], "roles": []},
+    )
+
+
+def test_change_that_needs_approval__becomes_a_request_and_counts_as_executed(
+    schedules: Schedules, flag: dict[str, Any], project: Project, owner: User
+) -> None:
+    needs_approval(project, User.objects.create_user("ann@acme.test"))
+    change = schedules.made_for(flag)
+    assert apply_due(now=AT) == 1
+    request = ChangeRequest.objects.get()
+    seen = schedules.seen(change)
+    assert seen["change_request"] == {"id": str(request.pk), "state": "pending"}
+    assert (seen["executed_at"], seen["failure_reason"]) == (SOON, None)
+    assert request.created_by == owner
+    assert (stored(flag).active, stored(flag).version) == (True, 1)
+    assert apply_due(now=AT) == 0
