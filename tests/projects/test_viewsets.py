@@ -81,7 +81,7 @@ def test_routes__each__takes_an_optional_slash():
 
 
 def _example(route: str, project: object, organization: object) -> str:
-    path = route.replace("^", "")
+    path = route.replace("^", "").replace("\\.", ".")
     path = re.sub(r"\(\?P<project_id>[^)]*\)", str(project), path)
     path = re.sub(r"\(\?P<organization_id>[^)]*\)", str(organization), path)
     if path.startswith("api/organizations/(?P<id>"):
