@@ -26,10 +26,11 @@ START_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A running service: granian with one worker process, on an embedded PostgreSQL of its own."""
+    """A running service: granian and an embedded PostgreSQL of its own."""
 
     base_url: str
     credentials: Mapping[str, Any]
+    database_url: str
 
     @property
     def headers(self) -> dict[str, str]:
@@ -54,7 +55,7 @@ class Service:
 
 
 @contextmanager
-def service() -> Iterator[Service]:
+def service(*, workers: int = 1) -> Iterator[Service]:
     """Start the service in its production form on throw-away data; everything is gone afterwards."""
     with ExitStack() as stack:
         data_dir = Path(tempfile.mkdtemp(prefix="experiments-bench-"))
@@ -79,14 +80,14 @@ def service() -> Iterator[Service]:
         credentials = json.loads(manage("bootstrap", "--json", "--data-dir", str(data_dir)))
         log = stack.enter_context((data_dir / "web.log").open("wb"))
         web = subprocess.Popen(
-            [sys.executable, "-m", "experiments_service.web", "--port", str(port), "--workers", "1"],
+            [sys.executable, "-m", "experiments_service.web", "--port", str(port), "--workers", str(workers)],
             cwd=ROOT,
             env=environment,
             stderr=log,
         )
         stack.callback(web.wait)
         stack.callback(web.terminate)
-        started = Service(base_url=base_url, credentials=credentials)
+        started = Service(base_url=base_url, credentials=credentials, database_url=database.url)
         _wait_until_ready(started)
         yield started
 

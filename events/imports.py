@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ def _store(
     events: list[IncomingEvent], *, options: Options, progress: ImportedFile | None, rows: int
 ) -> ingestion.Stored:
     # Room is made before the transaction, which would hold locks on the table's structure otherwise.
-    event_store().prepare(times={event.timestamp.astimezone(UTC).replace(day=1) for event in events})
+    event_store().prepare(times=(event.timestamp for event in events))
     with transaction.atomic():
         outcome = ingestion.store(project=options.project, events=events)
         if progress is not None:

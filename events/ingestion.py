@@ -52,7 +52,7 @@ def store(*, project: Project, events: Sequence[IncomingEvent]) -> Stored:
     kept, expired = _kept(events)
     if not kept:
         return Stored(stored=0, duplicates=len(events) - expired, expired=expired)
-    event_store().prepare(times={_month_start(event.timestamp) for event in kept})
+    event_store().prepare(times=_one_of_each_month(kept))
     with transaction.atomic():
         stored = _store(project.pk, kept)
         if not project.ingested_event:
@@ -78,8 +78,8 @@ def _kept(events: Iterable[IncomingEvent]) -> tuple[list[IncomingEvent], int]:
     return kept, expired
 
 
-def _month_start(time: datetime) -> datetime:
-    return time.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+def _one_of_each_month(events: Iterable[IncomingEvent]) -> Iterable[datetime]:
+    return {(event.timestamp.year, event.timestamp.month): event.timestamp for event in events}.values()
 
 
 def _store(project_id: int, events: Sequence[IncomingEvent]) -> int:

@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from common.instants import Moment
@@ -30,10 +30,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS events_staging (
 ) ON COMMIT DELETE ROWS;
 DELETE FROM events_staging
 """
-# In the order of uuids, so that two batches with the same events wait for each other in one direction only.
 _APPEND = f"""
-INSERT INTO events_event (project_id, created_at, {_COLUMNS})
-SELECT %s, now(), {_COLUMNS} FROM events_staging ORDER BY uuid
+INSERT INTO events_event (project_id, {_COLUMNS})
+SELECT %s, {_COLUMNS} FROM events_staging ORDER BY uuid
 ON CONFLICT DO NOTHING
 """
 _STORED = """
@@ -73,14 +72,14 @@ class PostgresEventStore(EventStore):
         partitions.ensure(partitions.month_of(time) for time in times)
 
     def append(self, *, project_id: int, events: Sequence[StoredEvent]) -> int:
-        with connection.cursor() as cursor:
-            cursor.execute(_STAGING)
-            with cursor.copy(f"COPY events_staging ({_COLUMNS}) FROM STDIN") as copy:
-                for event in events:
-                    copy.write_row(event)
-            cursor.execute(_APPEND, [project_id])
-            appended: int = cursor.rowcount
-            return appended
+        # In the order of uuids, so that two batches with the same events wait for each other in one direction only.
+        ordered = sorted(events, key=lambda event: event.uuid)
+        try:
+            with transaction.atomic():
+                _copy(f"events_event (project_id, {_COLUMNS})", ((project_id, *event) for event in ordered))
+            return len(ordered)
+        except IntegrityError:
+            return _append_new_ones(project_id, ordered)
 
     def stored(self, *, project_id: int, identities: Collection[EventIdentity]) -> set[EventIdentity]:
         asked = orjson.dumps([{"timestamp": time, "uuid": uuid} for time, uuid in identities]).decode()
@@ -190,6 +189,27 @@ class PostgresEventStore(EventStore):
 
     def drop_before(self, cut: datetime) -> list[str]:
         return partitions.drop_before(cut)
+
+
+def _copy(target: str, rows: Iterable[Sequence[Any]]) -> None:
+    # Django translates the errors of its own methods only.
+    with (
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {target} FROM STDIN") as copy,
+    ):
+        for row in rows:
+            copy.write_row(row)
+
+
+def _append_new_ones(project_id: int, events: Sequence[StoredEvent]) -> int:
+    """Store those that are not there yet. Slower than COPY into the table itself, and seldom needed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STAGING)
+        _copy(f"events_staging ({_COLUMNS})", events)
+        cursor.execute(_APPEND, [project_id])
+        appended: int = cursor.rowcount
+        return appended
 
 
 def _fetch(sql: str, statement: Statement) -> list[tuple[Any, ...]]:
