@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,8 +156,14 @@ def started(command: list[str], *, variables: dict[str, str], log: Path) -> Iter
         process.wait(timeout=60)
 
 
-def test_compose__commands__migrate_serve_and_work(variables: dict[str, str], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def migrated(variables: dict[str, str]) -> dict[str, str]:
     subprocess.run(python(SERVICES["migrate"]["command"]), cwd=ROOT, env=variables, check=True, capture_output=True)
+    return variables
+
+
+def test_compose__commands__migrate_serve_and_work(migrated: dict[str, str], tmp_path: Path) -> None:
+    variables = migrated
     first = subprocess.run(
         [sys.executable, "manage.py", "bootstrap", "--json", "--data-dir", str(tmp_path)],
         cwd=ROOT,
@@ -182,6 +189,27 @@ def test_compose__commands__migrate_serve_and_work(variables: dict[str, str], tm
             assert healthy.returncode == 0, healthy.stderr
         assert working.poll() is None
     assert "Stopped worker" in (tmp_path / "worker.log").read_text()
+
+
+@pytest.mark.parametrize("milliseconds", [0, 5, 20])
+def test_worker__told_to_end_while_it_starts__ends(migrated: dict[str, str], milliseconds: int) -> None:
+    with psycopg.connect(migrated["DATABASE_URL"], autocommit=True) as watching:
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        deadline = time.monotonic() + 60
+        while watching.execute(others).fetchone() != (0,) and time.monotonic() < deadline:
+            time.sleep(0.01)  # Until the connections of earlier tests are gone.
+        worker = subprocess.Popen(
+            python(SERVICES["worker"]["command"]), cwd=ROOT, env=migrated, stderr=subprocess.DEVNULL
+        )
+        try:
+            while watching.execute(others).fetchone() == (0,) and time.monotonic() < deadline:
+                time.sleep(0.001)
+            time.sleep(milliseconds / 1000)
+            worker.terminate()
+            assert worker.wait(timeout=30) == 0
+        finally:
+            worker.kill()
+            worker.wait()
 
 
 def test_settings__throttling__is_on_without_configuration() -> None:
