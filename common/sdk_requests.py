@@ -91,7 +91,7 @@ def _with_plus(field: str) -> bytes:
 
 def _unpacked(packed: bytes, *, request: HttpRequest, compression: str, limit: int) -> bytes:
     """The bytes of the JSON text; at most `limit`."""
-    zipped = compression in ("gzip", "gzip-js") or request.headers.get("Content-Encoding", "").lower() == "gzip"
+    zipped = compression in ("gzip", "gzip-js") or request.META.get("HTTP_CONTENT_ENCODING", "").lower() == "gzip"
     if packed.startswith(_GZIP_MAGIC):
         text = _gunzip(packed, limit=limit)
     elif packed.startswith(_FORM_FIELD) or request.content_type == "application/x-www-form-urlencoded":
@@ -215,7 +215,7 @@ def without_nul(value: Any) -> Any:
 
 def allow_origin(request: HttpRequest, response: HttpResponseBase) -> None:
     """Let a page of any origin read the answer: its origin and the headers it asks for are mirrored."""
-    origin = request.headers.get("Origin")
+    origin = request.META.get("HTTP_ORIGIN")
     if origin is None:
         return
     response["Access-Control-Allow-Origin"] = origin

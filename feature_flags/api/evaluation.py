@@ -107,7 +107,7 @@ def _found(request: HttpRequest, project: ProjectDefinitions, sent: FlagsRequest
 def _identity(request: HttpRequest) -> bytes:
     """Which request this answers, and when it was answered."""
     try:
-        number = UUID(request.headers.get("X-REQUEST-ID", ""))
+        number = UUID(request.META.get("HTTP_X_REQUEST_ID", ""))
     except ValueError:
         number = uuid4()
     return b'"requestId":"%b","evaluatedAt":%d' % (str(number).encode(), time.time_ns() // 1_000_000)

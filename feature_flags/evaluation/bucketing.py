@@ -15,8 +15,11 @@ MAX_ID_LENGTH = 200
 
 def share(text: str) -> float:
     """The hash of a text, 0 to 1. Both operands become binary64 before the division, as in every client."""
-    # Half of a character has no UTF-8; anything stable will do.
-    digest = sha1(text.encode("utf-8", "replace"), usedforsecurity=False).digest()
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:  # half of a character has no UTF-8; anything stable will do
+        encoded = text.encode("utf-8", "replace")
+    digest = sha1(encoded, usedforsecurity=False).digest()
     return float(_FIRST_EIGHT_BYTES(digest)[0] >> 4) / _SCALE
 
 

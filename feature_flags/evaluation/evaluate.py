@@ -34,11 +34,12 @@ _RANKS: Mapping[str, int] = {
 class Evaluator:
     """Evaluates flags of one project for one subject, each flag and each cohort at most once."""
 
-    __slots__ = ("_definitions", "_members", "_results", "_subject")
+    __slots__ = ("_definitions", "_distinct_id", "_members", "_results", "_subject")
 
     def __init__(self, definitions: Definitions, subject: Subject) -> None:
         self._definitions = definitions
         self._subject = subject
+        self._distinct_id = subject.distinct_id[:MAX_ID_LENGTH]
         self._results: dict[int, Evaluation] = {}
         self._members: dict[int, bool] = {}
 
@@ -91,7 +92,7 @@ class Evaluator:
         # An empty id stands at the beginning of every rollout.
         if fraction is not None and identifier and share(f"{flag.key}.{identifier}") > fraction:
             return conditions.out_of_rollout
-        return conditions.match(_variant(flag, conditions, identifier))
+        return conditions.match(_variant(flag, conditions, identifier) if flag.rules.variants else None)
 
     def _is_held_out(self, flag: Flag) -> bool:
         identifier = self.bucketing_id(flag, flag.rules.aggregation)
@@ -111,7 +112,7 @@ class Evaluator:
         elif flag.continuity:
             identifier = subject.overrides.get(flag.id) or subject.anonymous_id or subject.distinct_id
         else:
-            identifier = subject.distinct_id
+            return self._distinct_id
         return None if identifier is None else identifier[:MAX_ID_LENGTH]
 
     # --- one condition ---------------------------------------------------------------------------------------------
@@ -119,10 +120,13 @@ class Evaluator:
     def holds(self, condition: Condition, aggregation: int | None) -> bool:
         """Whether a condition of a flag holds; `aggregation` is that of its group."""
         if isinstance(condition, PersonCondition):
+            # As `matches` and `read` do, without calling them: most conditions are of this kind.
             value = self._subject.person.get(condition.key, MISSING)
             if value is MISSING:
                 value = condition.read(self._subject.person)
-            return condition.matcher.matches(value, self._subject.moment)
+                if value is MISSING:
+                    return condition.matcher.when_missing
+            return condition.matcher.test(value, self._subject.moment)
         if isinstance(condition, CohortCondition):
             return self.is_member(condition.cohort_id) is condition.wanted
         if isinstance(condition, GroupCondition):
@@ -175,8 +179,6 @@ class Evaluator:
 
 def _variant(flag: Flag, conditions: ConditionSet, identifier: str) -> str | None:
     variants = flag.rules.variants
-    if not variants:
-        return None
     if conditions.variant is not None and conditions.variant in variants:
         return conditions.variant
     position = share(f"{flag.key}.{identifier}variant") if identifier else 0.0
