@@ -36,6 +36,7 @@ class Shop:
     secret: str
     flag_ids: dict[str, int] = field(default_factory=dict)
     holdout_id: int = 0
+    experiment_id: int = 0
 
     @property
     def personal_key(self) -> str:
@@ -127,6 +128,7 @@ def launch_experiment(shop: Shop) -> None:
         {"name": "Checkout", "feature_flag_key": "checkout-experiment", "holdout_id": holdout["id"]},
     )
     shop.call("POST", f"experiments/{experiment['id']}/launch/", {})
+    shop.experiment_id = experiment["id"]
     shop.flag_ids["checkout-experiment"] = experiment["feature_flag"]["id"]
 
 
