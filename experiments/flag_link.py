@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from activity.recorder import Trigger
 from approvals.gate import Passed
 from common.errors import Invalid
 from experiments import flag_config, parameters
@@ -33,12 +34,19 @@ def live_flag(project: Project, key: str) -> FeatureFlag | None:
 
 
 def link_or_create(
-    experiment: Experiment, *, key: str, settings: FlagSettings, is_configured: bool, user: User
-) -> None:
+    experiment: Experiment,
+    *,
+    key: str,
+    settings: FlagSettings,
+    is_configured: bool,
+    user: User,
+    trigger: Trigger | None = None,
+) -> bool:
     """Give a new experiment its flag: the live one with the key as it is, else a new one with these settings.
 
-    A new flag is active when the experiment is born launched. Raises Invalid when the live flag cannot carry an
-    experiment, or when the request configures a flag that is there already (`is_configured`).
+    Answers whether it is a new one, which is active when the experiment is born launched. Raises Invalid when the
+    live flag cannot carry an experiment, or when the request configures a flag that is there already
+    (`is_configured`).
     """
     while True:
         flag = live_flag(experiment.project, key)
@@ -50,14 +58,15 @@ def link_or_create(
                     attr="feature_flag",
                 )
             link(experiment, flag)
-            return
+            return False
+        active = experiment.start_date is not None
         try:
             experiment.feature_flag = create(
-                experiment, key=key, settings=settings, active=experiment.start_date is not None, user=user
+                experiment, key=key, settings=settings, active=active, user=user, trigger=trigger
             )
         except KeyTaken:
             continue  # Somebody made it at this very moment: it is linked instead.
-        return
+        return True
 
 
 def link(experiment: Experiment, flag: FeatureFlag) -> None:
@@ -73,8 +82,19 @@ def link(experiment: Experiment, flag: FeatureFlag) -> None:
     experiment.parameters = parameters.following_flag(experiment.parameters, flag.filters, with_rollout=True)
 
 
-def create(experiment: Experiment, *, key: str, settings: FlagSettings, active: bool, user: User) -> FeatureFlag:
-    """A new flag for an experiment. Raises KeyTaken when it was made at the same moment, Invalid by flag rules."""
+def create(
+    experiment: Experiment,
+    *,
+    key: str,
+    settings: FlagSettings,
+    active: bool,
+    user: User,
+    trigger: Trigger | None = None,
+) -> FeatureFlag:
+    """A new flag for an experiment. Raises KeyTaken when it was made at the same moment, Invalid by flag rules.
+
+    The gate is not asked: a draft's flag serves nobody, and for one that is born active the experiment asks.
+    """
     project = experiment.project
     continuity = settings.continuity
     if continuity is OMITTED or continuity is None:
@@ -90,7 +110,7 @@ def create(experiment: Experiment, *, key: str, settings: FlagSettings, active: 
         active=active,
         ensure_experience_continuity=continuity,
         folder=experiment.folder,
-        gate=Passed(),
+        gate=Passed(trigger=trigger),
     )
 
 

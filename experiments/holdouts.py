@@ -6,9 +6,10 @@ from typing import Any
 from django.db import transaction
 
 from activity import recorder
-from approvals.gate import Passed
+from activity.recorder import Trigger
+from approvals.gate import Passed, approval_gate
 from common.errors import Invalid, Missing
-from experiments import flag_config, history
+from experiments import flag_config, history, holdout_gating
 from experiments.history import HOLDOUT_SCOPE
 from experiments.locking import lock_holdouts
 from experiments.models import Experiment, ExperimentHoldout
@@ -60,34 +61,52 @@ def lock_holdout(*, project: Project, holdout_id: int) -> ExperimentHoldout:
     return holdout
 
 
-def update_holdout(holdout: ExperimentHoldout, *, user: User, changes: Mapping[str, Any]) -> None:
-    """Change a locked holdout; a new share reaches the live flags of all its experiments. Equal values change nothing.
+@approval_gate
+def update_holdout(
+    holdout: ExperimentHoldout, *, user: User, changes: Mapping[str, Any], gate: Passed | None = None
+) -> bool:
+    """Change a locked holdout; a new share reaches the live flags of all its experiments.
 
-    Raises Invalid for empty filters, and by the flags' own rules.
+    Equal values change nothing: then the answer is False. Raises Invalid for empty filters and by the flags' own
+    rules, ApprovalRequired when the gate holds a new share back.
     """
     if "filters" in changes and not changes["filters"]:
         raise Invalid("Filters must not be empty.", attr="filters")
-    before = _snapshot(holdout)
+    before, share_before = _snapshot(holdout), holdout.exclusion_percentage
     for name, value in changes.items():
         setattr(holdout, name, _with_variant(holdout, value) if name == "filters" else value)
     if not recorder.changes_between(scope=HOLDOUT_SCOPE, before=before, after=_snapshot(holdout), fields=FIELDS):
-        return
+        return False
+    trigger = None if gate is None else gate.trigger
     holdout.save(update_fields=[*changes, "updated_at"])
-    _record(holdout, user=user, activity="updated", before=before)
+    _record(holdout, user=user, activity="updated", before=before, trigger=trigger)
     if "filters" in changes:
-        _write_flags(_lock_experiments(holdout), part=flag_config.holdout_part(holdout), user=user)
+        experiments = _lock_experiments(holdout)
+        _write_flags(experiments, part=flag_config.holdout_part(holdout), user=user, trigger=trigger)
+        if gate is None:
+            holdout_gating.ask_to_update(
+                holdout, share_before=share_before, changes=changes, experiments=experiments, user=user
+            )
+    return True
 
 
-def delete_holdout(holdout: ExperimentHoldout, *, user: User) -> None:
-    """Delete a locked holdout: its experiments and their live flags have none afterwards."""
+@approval_gate
+def delete_holdout(holdout: ExperimentHoldout, *, user: User, gate: Passed | None = None) -> None:
+    """Delete a locked holdout: its experiments and their live flags have none afterwards.
+
+    Raises ApprovalRequired when the gate holds it back.
+    """
     experiments = _lock_experiments(holdout)
-    _write_flags(experiments, part=None, user=user)
+    if gate is None:
+        holdout_gating.ask_to_delete(holdout, experiments=experiments, user=user)
+    trigger = None if gate is None else gate.trigger
+    _write_flags(experiments, part=None, user=user, trigger=trigger)
     for experiment in experiments:
         before = history.snapshot(experiment)
         experiment.holdout = None
         experiment.save(update_fields=["holdout", "updated_at"])
-        history.record(experiment, user=user, before=before)
-    _record(holdout, user=user, activity="deleted", before=_snapshot(holdout))
+        history.record(experiment, user=user, before=before, trigger=trigger)
+    _record(holdout, user=user, activity="deleted", before=_snapshot(holdout), trigger=trigger)
     holdout.delete()
 
 
@@ -98,21 +117,33 @@ def _with_variant(holdout: ExperimentHoldout, filters: list[dict[str, Any]]) -> 
 def _lock_experiments(holdout: ExperimentHoldout) -> list[Experiment]:
     """All experiment rows on the holdout, in any state, locked in their order."""
     rows = Experiment.objects.select_for_update(of=("self",)).filter(holdout=holdout).order_by("pk")
-    return list(rows.select_related("project"))
+    return list(rows.select_related("project", "feature_flag"))
 
 
-def _write_flags(experiments: list[Experiment], *, part: dict[str, Any] | None, user: User) -> None:
+def _write_flags(
+    experiments: list[Experiment], *, part: dict[str, Any] | None, user: User, trigger: Trigger | None
+) -> None:
+    """Write the flags' part of a holdout's change, for which the gate is asked as a whole."""
     # All are locked before the first is written: a write may take a lock that comes after those of all rows.
     for flag in flags.lock_flags({experiment.feature_flag_id for experiment in experiments}).values():
         if not flag.deleted:
-            flags.update_flag(flag=flag, user=user, changes={"filters": {"holdout": part}}, gate=Passed())
+            flags.update_flag(
+                flag=flag, user=user, changes={"filters": {"holdout": part}}, gate=Passed(trigger=trigger)
+            )
 
 
 def _snapshot(holdout: ExperimentHoldout) -> dict[str, Any]:
     return {name: getattr(holdout, name) for name in FIELDS}
 
 
-def _record(holdout: ExperimentHoldout, *, user: User, activity: str, before: Mapping[str, Any] | None) -> None:
+def _record(
+    holdout: ExperimentHoldout,
+    *,
+    user: User,
+    activity: str,
+    before: Mapping[str, Any] | None,
+    trigger: Trigger | None = None,
+) -> None:
     after = None if activity == "deleted" else _snapshot(holdout)
     recorder.record(
         project=holdout.project,
@@ -123,4 +154,5 @@ def _record(holdout: ExperimentHoldout, *, user: User, activity: str, before: Ma
         name=holdout.name,
         changes=recorder.changes_between(scope=HOLDOUT_SCOPE, before=before, after=after, fields=FIELDS),
         item_type=ITEM_TYPE,
+        trigger=trigger,
     )

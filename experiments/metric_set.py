@@ -48,6 +48,14 @@ class MetricPlan:
     links: list[PlannedLink] | None = None
     removed: list[ExperimentToSavedMetric] = field(default_factory=list)
 
+    @property
+    def changes_links(self) -> bool:
+        """Whether a link is to be made, removed or used otherwise."""
+        kept = self.links or []
+        return bool(self.removed) or any(
+            link.row is None or not same_document(link.row.metadata, link.metadata) for link in kept
+        )
+
 
 def links_of(experiment: Experiment) -> list[ExperimentToSavedMetric]:
     """The experiment's links, oldest first, with their saved metrics."""

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from activity.recorder import Trigger
+from approvals.families import Family
+from approvals.gate import Passed, approval_gate
 from common.documents import same_document
 from common.errors import Invalid
 from experiments import (
@@ -20,6 +21,7 @@ from experiments import (
     exposure_criteria,
     flag_config,
     flag_link,
+    gating,
     history,
     lifecycle,
     metric_set,
@@ -33,6 +35,7 @@ from experiments.metric_set import MetricPlan
 from experiments.models import Experiment, ExperimentHoldout, ExperimentType
 from experiments.parameters import Parameters
 from feature_flags import services as flags
+from feature_flags.gating import GatedAct, ask_to_create
 from feature_flags.services import FlagChanges
 from feature_flags.validation.variants import variant_keys
 from projects.models import Project, User
@@ -76,12 +79,16 @@ def trigger_of(act: str) -> Trigger:
     return Trigger(job_type=ACTION, job_id=None, payload={"action": act})
 
 
-@transaction.atomic
-def create_experiment(*, project: Project, user: User, fields: Mapping[str, Any]) -> Experiment:
+@approval_gate
+def create_experiment(
+    *, project: Project, user: User, fields: Mapping[str, Any], gate: Passed | None = None
+) -> Experiment:
     """A new experiment with its flag, which is created unless a live one has the key.
 
-    A draft, unless a start date is given. Raises Invalid for the first broken rule, of the flag's too.
+    A draft, unless a start date is given. Raises Invalid for the first broken rule, of the flag's too, and
+    ApprovalRequired when the new flag would be active and the gate holds that back.
     """
+    trigger = None if gate is None else gate.trigger
     criteria = fields.get("exposure_criteria") or exposure_criteria.parse(None, creating=True)
     check_actions(project, wanted=exposure_criteria.action_ids(criteria))
     start, end, archived = fields.get("start_date"), fields.get("end_date"), fields.get("archived", False)
@@ -112,26 +119,31 @@ def create_experiment(*, project: Project, user: User, fields: Mapping[str, Any]
     experiment.holdout = holdout_of(project, fields.get("holdout_id"))
     planned = metric_set.plan(experiment, fields)
     settings = flag_config.settings_of_new_flag(sent.document)
-    flag_link.link_or_create(
+    made_flag = flag_link.link_or_create(
         experiment,
         key=fields["feature_flag_key"],
         settings=settings.overlaid_by(configured),
         is_configured="feature_flag" in fields,
         user=user,
+        trigger=trigger,
     )
     check_analysis(experiment, variant_keys(experiment.feature_flag.filters))
     experiment.stats_config = stats_config.with_project_defaults(experiment.stats_config, project=project)
-    insert(experiment, planned, user=user)
+    insert(experiment, planned, user=user, trigger=trigger)
+    if made_flag and gate is None:
+        ask_to_create(
+            experiment.feature_flag, act=gating.creation(experiment, fields), user=user, only=(Family.ENABLE,)
+        )
     return experiment
 
 
-def insert(experiment: Experiment, planned: MetricPlan, *, user: User) -> None:
+def insert(experiment: Experiment, planned: MetricPlan, *, user: User, trigger: Trigger | None = None) -> None:
     """Save a new experiment whose fields and flag are settled, with its links and its activity row."""
     metric_set.fingerprint_inline(experiment)
     experiment.shown_parameters = parameters.shown(experiment)
     experiment.save()
     metric_set.write_links(experiment, planned, user=user)
-    history.record(experiment, user=user, before=None)
+    history.record(experiment, user=user, before=None, trigger=trigger)
 
 
 def _set_plain(experiment: Experiment, fields: Mapping[str, Any]) -> None:
@@ -186,12 +198,17 @@ def _before(experiment: Experiment) -> _Before:
     return _Before(stored={name: getattr(experiment, name) for name in _STORED}, logged=history.snapshot(experiment))
 
 
-def update_experiment(experiment: Experiment, *, user: User, changes: Mapping[str, Any]) -> None:
+@approval_gate
+def update_experiment(
+    experiment: Experiment, *, user: User, changes: Mapping[str, Any], gate: Passed | None = None
+) -> bool:
     """Write the fields of a PATCH into a locked experiment; dates and marks go through the lifecycle.
 
-    Equal values change nothing. Raises Invalid for the first broken rule.
+    Equal values change nothing: then the answer is False. Raises Invalid for the first broken rule, ApprovalRequired
+    when the gate holds back what the flag would become.
     """
     before = _before(experiment)
+    asking = gate or gating.change(experiment, changes)
     check_actions(
         experiment.project,
         wanted=exposure_criteria.action_ids(changes.get("exposure_criteria")),
@@ -217,9 +234,10 @@ def update_experiment(experiment: Experiment, *, user: User, changes: Mapping[st
         experiment.holdout = holdout
     routed = lifecycle.route(experiment, changes, now=timezone.now(), flag_filters=filters)
     _set_plain(experiment, changes)
-    _write(
+    return _write(
         experiment,
         user=user,
+        gate=asking,
         before=before,
         flag_changes={**flag_changes, **routed.flag_changes},
         planned=planned,
@@ -263,6 +281,7 @@ def _refuse_unchangeable(experiment: Experiment, changes: Mapping[str, Any]) -> 
         raise Invalid("Experiments do not support global filter properties")
 
 
+@approval_gate
 def act(
     experiment: Experiment,
     name: str,
@@ -270,16 +289,20 @@ def act(
     user: User,
     arguments: Mapping[str, Any] | None = None,
     at: datetime | None = None,
+    gate: Passed | None = None,
 ) -> None:
     """Make a lifecycle transition of a locked experiment, at this moment unless `at` says when.
 
-    Raises InvalidState with the transition's own sentence when it is not possible now.
+    Raises InvalidState with the transition's own sentence when it is not possible now, ApprovalRequired when the gate
+    holds it back.
     """
     before = _before(experiment)
+    asking = gate or gating.transition(experiment, name, arguments or {})
     flag_changes = lifecycle.perform(name, experiment, at=at or timezone.now(), arguments=arguments)
     _write(
         experiment,
         user=user,
+        gate=asking,
         before=before,
         flag_changes=flag_changes,
         planned=MetricPlan(),
@@ -292,14 +315,20 @@ def _write(
     experiment: Experiment,
     *,
     user: User,
+    gate: Passed | GatedAct,
     before: _Before,
     flag_changes: FlagChanges,
     planned: MetricPlan,
     reordered: list[str] | None = None,
     reset: bool = False,
     trigger: Trigger | None = None,
-) -> None:
-    """Save what has changed: the row, the links, the flag, and one activity row for each of them that did."""
+) -> bool:
+    """Save what has changed: the row, the links, the flag, and one activity row for each of them that did.
+
+    Answers whether anything has. The gate is asked last, once all rules have been kept.
+    """
+    if isinstance(gate, Passed):
+        trigger = gate.trigger or trigger
     # Judged before the experiment is saved: the flag's rules ask which experiments on it have been running until now.
     flag_update = flags.plan_update(flag=experiment.feature_flag, changes=flag_changes, replace_filters=True)
     metric_set.fingerprint_inline(experiment)
@@ -312,7 +341,8 @@ def _write(
     if changed:
         experiment.save(update_fields=[*changed, "updated_at"])
     metric_set.write_links(experiment, planned, user=user)
-    if flags.apply_update(flag_update, user=user, trigger=trigger):
+    if flags.apply_update(flag_update, user=user, trigger=trigger, gate=gate):
         # The flag has told its experiments, this one among them, what they keep of its configuration.
         experiment.refresh_from_db(fields=["parameters", "shown_parameters", "updated_at"])
     history.record(experiment, user=user, before=before.logged, reordered=reordered or (), reset=reset, trigger=trigger)
+    return bool(changed or flag_update.after or planned.changes_links)

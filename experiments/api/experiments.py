@@ -10,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from approvals.api.mixins import ApprovalHandlingMixin
 from cohorts.api import representation as cohort_representation
 from common.api.preconditions import check_if_match
 from experiments import duplicate, services
@@ -34,9 +35,10 @@ from projects.api.base import DeleteByPatch
 from projects.models import Project
 
 
-class ExperimentViewSet(DeleteByPatch, ExperimentResultsMixin):
+class ExperimentViewSet(ApprovalHandlingMixin, DeleteByPatch, ExperimentResultsMixin):
     """The experiments of a project. A soft-deleted one is reached by the PATCH that restores it alone."""
 
+    gated_actions = ("create", "partial_update", "launch", "pause", "resume", "ship_variant")
     summaries = {
         **ExperimentResultsMixin.summaries,
         "launch": "Launch a draft",

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from approvals.api.mixins import ApprovalHandlingMixin
 from common.api.serializers import ParsedField, RequestSerializer
 from common.documents import as_text, fragment
 from common.errors import Missing
@@ -59,11 +60,12 @@ def shown(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class ExperimentHoldoutViewSet(ProjectViewSet):
+class ExperimentHoldoutViewSet(ApprovalHandlingMixin, ProjectViewSet):
     """The holdouts of a project."""
 
     queryset = ExperimentHoldout.objects.all()
     serializer_class = schemas.ExperimentHoldoutSerializer
+    gated_actions = ("partial_update", "destroy")
     scope_object = "experiment_holdout"
     alternative_scope_objects = ("experiment",)
 
