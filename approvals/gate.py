@@ -8,10 +8,7 @@ def switch_on(...):
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
-
-from django.db import transaction
+from typing import Any, TypeVar
 
 from activity.recorder import Trigger
 from approvals import conditions, policies
@@ -24,8 +21,7 @@ from projects.models import Project, User
 
 CREATED = "A change request has been created and is pending approval."
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Write = TypeVar("Write", bound=Callable[..., Any])
 
 # The names of all functions that `approval_gate` marks.
 GATED_WRITES: set[str] = set()
@@ -126,13 +122,10 @@ def require(
         raise ApprovalRequired(project=project, user=user, family=family, policy=policy, proposal=propose(family))
 
 
-def approval_gate(write: Callable[P, R]) -> Callable[P, R]:
-    """Marks a write that asks the gate. It is one transaction: nothing of it remains when the gate fires."""
+def approval_gate(write: Write) -> Write:
+    """Marks a write that asks the gate, or hands on to one that does.
+
+    It is made in one transaction, its own or its caller's: nothing of it remains when the gate fires.
+    """
     GATED_WRITES.add(f"{write.__module__}.{write.__qualname__}")
-
-    @wraps(write)
-    def gated(*args: P.args, **kwargs: P.kwargs) -> R:
-        with transaction.atomic():
-            return write(*args, **kwargs)
-
-    return gated
+    return write

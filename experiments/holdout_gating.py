@@ -21,6 +21,7 @@ GONE = "The holdout no longer exists."
 def ask_to_update(
     holdout: ExperimentHoldout,
     *,
+    name_before: str,
     share_before: float,
     changes: Mapping[str, Any],
     experiments: Iterable[Experiment],
@@ -33,7 +34,8 @@ def ask_to_update(
     _ask(
         holdout,
         Family.HOLDOUT_UPDATE,
-        description=f"Change the exclusion percentage of holdout '{holdout.name}'",
+        name=name_before,
+        description=f"Change the exclusion percentage of holdout '{name_before}'",
         shares=(share_before, share),
         gated={EXCLUSION: share},
         desired=changes,
@@ -47,6 +49,7 @@ def ask_to_delete(holdout: ExperimentHoldout, *, experiments: Iterable[Experimen
     _ask(
         holdout,
         Family.HOLDOUT_DELETE,
+        name=holdout.name,
         description=f"Delete holdout '{holdout.name}'",
         shares=(holdout.exclusion_percentage, 0),
         gated={"deleted": True},
@@ -60,6 +63,7 @@ def _ask(
     holdout: ExperimentHoldout,
     family: Family,
     *,
+    name: str,
     description: str,
     shares: tuple[float, float],
     gated: Mapping[str, Any],
@@ -84,7 +88,7 @@ def _ask(
             "act": act,
             "http_method": "DELETE" if family is Family.HOLDOUT_DELETE else "PATCH",
             "holdout_id": holdout.pk,
-            "holdout_name": holdout.name,
+            "holdout_name": name,
             "current_state": current,
             "gated_changes": dict(gated),
             "desired_changes": dict(desired),

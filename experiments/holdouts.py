@@ -72,7 +72,7 @@ def update_holdout(
     """
     if "filters" in changes and not changes["filters"]:
         raise Invalid("Filters must not be empty.", attr="filters")
-    before, share_before = _snapshot(holdout), holdout.exclusion_percentage
+    before, name_before, share_before = _snapshot(holdout), holdout.name, holdout.exclusion_percentage
     for name, value in changes.items():
         setattr(holdout, name, _with_variant(holdout, value) if name == "filters" else value)
     if not recorder.changes_between(scope=HOLDOUT_SCOPE, before=before, after=_snapshot(holdout), fields=FIELDS):
@@ -85,7 +85,12 @@ def update_holdout(
         _write_flags(experiments, part=flag_config.holdout_part(holdout), user=user, trigger=trigger)
         if gate is None:
             holdout_gating.ask_to_update(
-                holdout, share_before=share_before, changes=changes, experiments=experiments, user=user
+                holdout,
+                name_before=name_before,
+                share_before=share_before,
+                changes=changes,
+                experiments=experiments,
+                user=user,
             )
     return True
 

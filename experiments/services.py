@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from activity.recorder import Trigger
@@ -80,6 +81,7 @@ def trigger_of(act: str) -> Trigger:
 
 
 @approval_gate
+@transaction.atomic
 def create_experiment(
     *, project: Project, user: User, fields: Mapping[str, Any], gate: Passed | None = None
 ) -> Experiment:

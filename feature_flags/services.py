@@ -59,6 +59,7 @@ class PlannedUpdate:
 
 
 @approval_gate
+@transaction.atomic
 def create_flag(
     *,
     project: Project,
@@ -168,6 +169,7 @@ def _linked_ids(flag_ids: Collection[int]) -> set[int]:
 
 
 @approval_gate
+@transaction.atomic
 def edit_flag(
     *,
     project: Project,
@@ -195,6 +197,7 @@ def edit_flag(
 
 
 @approval_gate
+@transaction.atomic
 def update_flag(
     *,
     flag: FeatureFlag,
@@ -248,6 +251,7 @@ def _changed_key(flag: FeatureFlag, sent: str | None, *, unchanged: str) -> str:
 
 
 @approval_gate
+@transaction.atomic
 def apply_update(
     planned: PlannedUpdate, *, user: User | None, trigger: Trigger | None = None, gate: Gate = None
 ) -> bool:
@@ -304,6 +308,7 @@ _ACTS: Mapping[str, _Act] = {
 
 
 @approval_gate
+@transaction.atomic
 def act_on_flag(
     *, project: Project, flag_id: int, user: User | None, act: str, gate: Passed | None = None
 ) -> FeatureFlag:

@@ -182,3 +182,71 @@ def stored(*, besides_requests: bool = False) -> dict[str, Any]:
         texts = {f"text_{column.attname}": as_text(column.attname) for column in model._meta.concrete_fields}
         written[model.__name__] = list(rows.annotate(**texts).values_list(*texts))
     return written
+
+
+class Experiments:
+    """A caller of the experiment and holdout routes of one project."""
+
+    def __init__(self, client: APIClient, project: Project) -> None:
+        self.client = client
+        self.base = f"/api/projects/{project.pk}/experiments/"
+        self.holdouts = f"/api/projects/{project.pk}/experiment_holdouts/"
+
+    def url(self, experiment: Json, act: str = "") -> str:
+        return f"{self.base}{experiment['id']}/" + (f"{act}/" if act else "")
+
+    def post(self, **fields: Any) -> Any:
+        return self.client.post(self.base, {"name": "Blue button", "feature_flag_key": "blue-button"} | fields)
+
+    def made(self, **fields: Any) -> Json:
+        """A new experiment; the creation must succeed."""
+        answer = self.post(**fields)
+        assert answer.status_code == 201, answer.json()
+        made: Json = answer.json()
+        return made
+
+    def act(self, experiment: Json, act: str, **body: Any) -> Any:
+        return self.client.post(self.url(experiment, act), body)
+
+    def done(self, experiment: Json, *acts: str) -> Json:
+        """The experiment after these acts, which must succeed."""
+        for act in acts:
+            body = {"variant_key": "test"} if act == "ship_variant" else {}
+            answer = self.act(experiment, act, **body)
+            assert answer.status_code == 200, answer.json()
+            experiment = answer.json()
+        return experiment
+
+    def patch(self, experiment: Json, **changes: Any) -> Any:
+        return self.client.patch(self.url(experiment), changes)
+
+    def read(self, experiment: Json) -> Json:
+        answer = self.client.get(self.url(experiment))
+        assert answer.status_code == 200, answer.json()
+        shown: Json = answer.json()
+        return shown
+
+    def holdout(self, percentage: float = 10) -> Json:
+        """A new holdout."""
+        body = {"name": "Never shown", "filters": [{"properties": [], "rollout_percentage": percentage}]}
+        answer = self.client.post(self.holdouts, body)
+        assert answer.status_code == 201, answer.json()
+        made: Json = answer.json()
+        return made
+
+    def change_holdout(self, holdout: Json, percentage: float | None = None, **changes: Any) -> Any:
+        if percentage is not None:
+            changes["filters"] = [{"properties": [], "rollout_percentage": percentage}]
+        return self.client.patch(f"{self.holdouts}{holdout['id']}/", changes)
+
+    def delete_holdout(self, holdout: Json) -> Any:
+        return self.client.delete(f"{self.holdouts}{holdout['id']}/")
+
+    def read_holdout(self, holdout: Json) -> Any:
+        return self.client.get(f"{self.holdouts}{holdout['id']}/")
+
+
+@pytest.fixture
+def experiments(api: APIClient, project: Project) -> Experiments:
+    """The experiments as the member sees them, who writes."""
+    return Experiments(api, project)
