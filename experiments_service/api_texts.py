@@ -24,6 +24,7 @@ TAGS = [
     {"name": "experiment_holdouts", "description": "Shares of all users that experiments leave out."},
     {"name": "experiment_saved_metrics", "description": "Metrics that several experiments use."},
     {"name": "feature_flags", "description": "Switches and variants, and the conditions under which users get them."},
+    {"name": "scheduled_changes", "description": "Changes of feature flags at a set time, once or again and again."},
     {"name": "events", "description": "What happened, as client libraries sent it."},
     {"name": "event_definitions", "description": "The names of events."},
     {"name": "actions", "description": "Named sets of events that metrics and cohorts refer to."},
