@@ -5,11 +5,12 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 from django.urls import get_resolver
 
-from experiments_service import lifeline
+from experiments_service import chunked_bodies, lifeline
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "experiments_service.settings")
 lifeline.end_with_parent()
@@ -18,6 +19,7 @@ _django = get_wsgi_application()
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Django's answer; a complete one as a list, which granian sends in one piece instead of iterating."""
+    chunked_bodies.announce_length(environ, limit=settings.MAX_REQUEST_BYTES)
     response = _django(environ, start_response)
     if not isinstance(response, HttpResponse):
         return response
