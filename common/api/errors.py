@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
 from exceptions_hog.handler import exception_handler as envelope
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -87,9 +88,10 @@ def answer(error: Exception, context: Mapping[str, Any] | None = None) -> Respon
 
 
 def _json(status_code: int, content: dict[str, Any]) -> JsonResponse:
-    return JsonResponse(content, status=status_code)
+    return JsonResponse(content, status=status_code, json_dumps_params={"separators": (",", ":")})
 
 
+@csrf_exempt
 def endpoint_not_found(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
     """Any verb on an unknown path under /api/."""
     return _json(404, body(error_type="invalid_request", code="not_found", detail="Endpoint not found."))

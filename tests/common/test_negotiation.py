@@ -61,7 +61,7 @@ def test_format_parameter__is_no_way_to_choose(client: Client):
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("path", ["/api/", "/api", "/api/nothing", "/api/nothing/at/all/", "/api/projects/1/nothing/"])
 def test_unknown_path__any_verb_and_nobody__is_no_endpoint(db: None, verb: str, path: str):
-    answer = getattr(Client(), verb)(path)
+    answer = getattr(Client(enforce_csrf_checks=True), verb)(path)
 
     assert answer.status_code == 404
     assert answer["Content-Type"] == JSON

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
 from rest_framework.test import APIClient
 
 from tests.live_service import ROOT, environment
@@ -87,5 +88,5 @@ def test_livez__migration_missing__is_200(anonymous_api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/_livez", "/_readyz"])
-def test_health__other_verb__is_405(anonymous_api: APIClient, path: str) -> None:
-    assert anonymous_api.post(path).status_code == 405
+def test_health__other_verb__is_405_without_a_csrf_token(db: None, path: str) -> None:
+    assert Client(enforce_csrf_checks=True).post(path).status_code == 405
