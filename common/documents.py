@@ -61,10 +61,10 @@ def loads(text: bytes | str) -> Any:
         value = json.loads(decoded, parse_constant=_refuse_constant, parse_float=_finite_float)
     except RecursionError as error:
         raise DocumentError(f"Nesting exceeds {MAX_DEPTH} levels") from error
-    except DocumentError:
-        raise
-    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError among them
+    except (DocumentError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DocumentError(str(error)) from error
+    except ValueError as error:  # the interpreter's limit, told in its own terms
+        raise DocumentError("Number out of range: an integer of more than 4300 digits") from error
     if depth_of(value) > MAX_DEPTH:
         raise DocumentError(f"Nesting exceeds {MAX_DEPTH} levels")
     return value

@@ -135,6 +135,17 @@ def test_unusual_json__is_taken(client: Client, body: bytes):
     assert sent(client, body)[0] == 200
 
 
+def test_integer__too_many_digits__is_told_in_plain_words(client: Client):
+    assert sent(client, b'{"a": ' + b"9" * 4301 + b"}") == (
+        400,
+        error(
+            "parse_error",
+            "JSON parse error - Number out of range: an integer of more than 4300 digits",
+            type="invalid_request",
+        ),
+    )
+
+
 def test_nesting__exactly_100__is_the_limit(client: Client):
     assert sent(client, '{"a":' * 100 + "1" + "}" * 100)[0] == 200
     assert sent(client, '{"a":' * 101 + "1" + "}" * 101)[0] == 400
