@@ -33,6 +33,19 @@ def family(pid: int) -> set[int]:
     return found
 
 
+def wait_for_sharers(path: Path, *, number: int, within_seconds: float = 60) -> None:
+    """Wait until that many processes hold a shared lock on the file."""
+    inode = f":{path.stat().st_ino}"
+    deadline = time.monotonic() + within_seconds
+    while time.monotonic() < deadline:
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        held = [lock for lock in locks if lock[1] == "FLOCK" and lock[3] == "READ" and lock[5].endswith(inode)]
+        if len(held) >= number:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"not {number} processes share {path}")
+
+
 def left_over(pids: Collection[int], *, within_seconds: float = 60) -> set[int]:
     """Those of the processes that still run after the time; returns as soon as there are none."""
     deadline = time.monotonic() + within_seconds

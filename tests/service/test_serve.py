@@ -11,7 +11,7 @@ import pytest
 
 from tests import live_service
 from tests.live_service import LiveService
-from tests.service.processes import family, is_port_free, left_over
+from tests.service.processes import family, is_port_free, left_over, wait_for_sharers
 
 CREDENTIALS = {
     "base_url",
@@ -105,6 +105,8 @@ def test_sigint__running_service__leaves_nothing_behind(tmp_path: Path) -> None:
 def test_kill__serve_process__takes_all_others_along_and_loses_nothing(tmp_path: Path) -> None:
     with live_service.running(tmp_path / "data") as killed:
         create_flag(killed, "acknowledged")
+        # The command itself and the worker, which stops the server when the command no longer can.
+        wait_for_sharers(tmp_path / "data" / "postgres.users", number=2)
         processes = family(killed.process.pid) | family(postgres_pid(tmp_path / "data"))
         killed.stop(signal.SIGKILL)
         assert left_over(processes) == set()
