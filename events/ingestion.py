@@ -2,20 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from events import definitions, groups, persons
+from events import definitions, groups, persons, retention
 from events.identity import natural_id, step_of
 from events.incoming import IncomingEvent, text_of
 from events.models import MAX_FLAG_KEY
 from events.store import StoredEvent, event_store
-from events.store.partitions import later, month_of
 from projects.models import Project
 
 
@@ -26,15 +24,6 @@ class Stored:
     stored: int
     duplicates: int
     expired: int
-
-
-def retention_cut(now: datetime) -> datetime | None:
-    """Events of months wholly before this instant are not kept; None when all are."""
-    months: int = settings.EVENTS_RETENTION_MONTHS
-    if not months:
-        return None
-    cut = later(month_of(now.astimezone(UTC)), -months)
-    return datetime(cut.year, cut.month, 1, tzinfo=UTC)
 
 
 def store_for_token(*, token: str, events: Sequence[IncomingEvent]) -> None:
@@ -62,7 +51,7 @@ def store(*, project: Project, events: Sequence[IncomingEvent]) -> Stored:
 
 def _kept(events: Iterable[IncomingEvent]) -> tuple[list[IncomingEvent], int]:
     """The events of the batch without later copies and without expired ones, and how many have expired."""
-    cut = retention_cut(timezone.now())
+    cut = retention.cut(timezone.now())
     kept: list[IncomingEvent] = []
     seen: set[Any] = set()
     expired = 0

@@ -6,8 +6,7 @@ from uuid import UUID
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from events import person_deletion
-from events.ingestion import retention_cut
+from events import person_deletion, retention
 from events.store import event_store, partitions
 
 
@@ -33,6 +32,6 @@ def make_partitions(timestamp: int) -> None:
 @app.task(name="events.drop_expired_events", queueing_lock="events.drop_expired_events", retry=3)
 def drop_expired_events(timestamp: int) -> None:
     """Daily: drop the months of events that have expired, if events expire at all."""
-    cut = retention_cut(timezone.now())
+    cut = retention.cut(timezone.now())
     if cut is not None:
         event_store().drop_before(cut)

@@ -90,7 +90,7 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Events of months that lie wholly before now minus that many months are dropped; 0 keeps them for ever.
+# Events older than that many months are not taken and are dropped by whole months; 0 keeps them for ever.
 EVENTS_RETENTION_MONTHS = env.int("EVENTS_RETENTION_MONTHS", default=0)
 # A statement of a cohort's calculation that takes longer fails it.
 COHORT_STATEMENT_TIMEOUT_SECONDS = env.int("COHORT_STATEMENT_TIMEOUT_SECONDS", default=600)

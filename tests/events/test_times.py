@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from events import ingestion, tasks
+from events import ingestion, retention, tasks
 from events.incoming import OLDEST, Clock, parse_time
 from events.models import Event
 from events.store import partitions
@@ -122,12 +122,11 @@ def test_ancient_times__land_in_the_default_partition(project: Project, capture:
 
 def test_retention__older_events_are_answered_and_dropped(project: Project, capture: Capture, settings: Any):
     settings.EVENTS_RETENTION_MONTHS = 2
-    now = datetime.now(UTC)
-    month = partitions.month_of(now)
-    kept, gone = partitions.later(month, -2), partitions.later(month, -3)
+    cut = retention.cut(datetime.now(UTC))
+    assert cut is not None
     capture(
-        event("kept", timestamp=f"{kept}T00:00:00Z", uuid="00000000-0000-7000-8000-000000000001"),
-        event("gone", "bob", timestamp=f"{gone}T23:00:00Z"),
+        event("kept", timestamp=(cut + timedelta(minutes=5)).isoformat()),
+        event("gone", "bob", timestamp=(cut - timedelta(minutes=5)).isoformat()),
         event("new"),
     )
     outcome = ingestion.store(project=project, events=[])
@@ -139,17 +138,33 @@ def test_retention__older_events_are_answered_and_dropped(project: Project, capt
 def test_retention__off__keeps_all(settings: Any):
     settings.EVENTS_RETENTION_MONTHS = 0
 
-    assert ingestion.retention_cut(NOW) is None
+    assert retention.cut(NOW) is None
+    retention.check_kept(at("0001-01-03T00:00:00Z"), now=NOW)
 
 
 @pytest.mark.parametrize(
     ("now", "months", "cut"),
-    [(NOW, 1, "2026-02-01T00:00:00Z"), (NOW, 3, "2025-12-01T00:00:00Z"), (NOW, 15, "2024-12-01T00:00:00Z")],
+    [
+        ("2026-03-31T10:00:00Z", 1, "2026-02-28T10:00:00Z"),
+        ("2026-03-02T10:00:00Z", 3, "2025-12-02T10:00:00Z"),
+        ("2026-03-02T10:00:00Z", 15, "2024-12-02T10:00:00Z"),
+    ],
 )
-def test_retention__cut_is_the_beginning_of_a_month(settings: Any, now: datetime, months: int, cut: str):
+def test_retention__cut_is_months_before_now_by_the_calendar(settings: Any, now: str, months: int, cut: str):
     settings.EVENTS_RETENTION_MONTHS = months
 
-    assert ingestion.retention_cut(now) == at(cut)
+    assert retention.cut(at(now)) == at(cut)
+
+
+def test_check_kept__refuses_what_begins_before_the_cut(settings: Any):
+    settings.EVENTS_RETENTION_MONTHS = 3
+    retention.check_kept(at("2025-12-02T10:00:00Z"), now=at("2026-03-02T10:00:00Z"))
+
+    with pytest.raises(retention.EventsExpired) as refusal:
+        retention.check_kept(at("2025-12-02T09:59:59Z"), now=at("2026-03-02T10:00:00Z"))
+    assert refusal.value.code == "events-expired"
+    assert refusal.value.attr is None
+    assert refusal.value.detail == "The events of this experiment are older than the retention of 3 months."
 
 
 def test_daily_job__drops_months_wholly_before_the_cut(project: Project, capture: Capture, settings: Any):
