@@ -1,0 +1,41 @@
+"""The pages for people, in a browser: they work there, complain of nothing and load nothing from elsewhere."""
+
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, expect
+
+from tests.browser import Noticed, screenshot, sign_in
+from tests.live_service import LiveService
+
+
+def host_of(service: LiveService) -> str:
+    return urlsplit(service.base_url).netloc
+
+
+def test_sign_in__leads_to_the_landing_page(page: Page, noticed: Noticed, service: LiveService) -> None:
+    page.goto(f"{service.base_url}/login/")
+    screenshot(page, "login")
+    sign_in(page, service)
+    expect(page.get_by_text(f"Signed in as {service.credentials['email']}")).to_be_visible()
+    expect(page.get_by_role("heading", name="Browse the project")).to_be_visible()
+    screenshot(page, "landing")
+    assert noticed.errors == []
+    assert noticed.hosts == {host_of(service)}
+
+
+def test_sign_in__wrong_password__stays_and_says_so(page: Page, service: LiveService) -> None:
+    page.goto(f"{service.base_url}/login/")
+    page.get_by_label("E-mail address").fill(service.credentials["email"])
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_text("Not signed in")).to_be_visible()
+
+
+def test_swagger_ui__shows_the_operations(page: Page, noticed: Noticed, service: LiveService) -> None:
+    page.goto(f"{service.base_url}/api/schema/swagger-ui/")
+    # Of a long document it shows what the window has room for.
+    expect(page.locator(".opblock-summary").filter(has_text="Create an experiment")).to_be_visible()
+    screenshot(page, "swagger-ui")
+    assert noticed.errors == []
+    assert noticed.hosts == {host_of(service)}
