@@ -1,7 +1,7 @@
 """Events as clients and files give them: read into values, or refused with a reason. Pure: the clock is an argument."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import getrandbits
@@ -194,7 +194,10 @@ def _uuid(sent: Any) -> str | None:
         return None
 
 
-def new_uuid(time: datetime) -> str:
-    """A new UUID of version 7: ordered by `time`, so that it lands beside its neighbours in an index."""
+def new_uuid(time: datetime, *, bits: Callable[[int], int] = getrandbits) -> str:
+    """A new UUID of version 7: ordered by `time`, so that it lands beside its neighbours in an index.
+
+    `bits` answers so many random bits.
+    """
     milliseconds = max(int(time.timestamp() * 1000), 0)
-    return str(UUID(int=milliseconds << 80 | 0x7 << 76 | getrandbits(12) << 64 | 0b10 << 62 | getrandbits(62)))
+    return str(UUID(int=milliseconds << 80 | 0x7 << 76 | bits(12) << 64 | 0b10 << 62 | bits(62)))

@@ -14,7 +14,9 @@ from experiments_service import embedded_postgres
 
 DEFAULT_DATA_DIR = ".data"
 # The commands that take --data-dir themselves. For Django's own ones it is taken out of the command line.
-OWN_COMMANDS = frozenset({"serve", "bootstrap", "worker", "create_user", "create_personal_api_key", "import_events"})
+OWN_COMMANDS = frozenset(
+    {"serve", "bootstrap", "worker", "create_user", "create_personal_api_key", "import_events", "demo"}
+)
 DATABASE_COMMANDS = OWN_COMMANDS | {
     "changepassword",
     "clearsessions",

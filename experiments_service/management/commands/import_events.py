@@ -1,45 +1,16 @@
 """`manage.py import_events`: bring the events of earlier years along."""
 
 import sys
-import time
 from argparse import ArgumentParser
-from typing import IO, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from events import imports
 from events.import_files import Source, UnreadableFile, open_source
 from experiments_service import embedded_mode
+from experiments_service.progress import Progress
 from projects.models import Project
-
-_WIDTH = 30
-
-
-class Progress:
-    """A line that is written over and over: how much is done, how fast, how long it still takes."""
-
-    def __init__(self, stream: IO[str], source: Source) -> None:
-        self._stream = stream
-        self._source = source
-        self._started = time.monotonic()
-        self._shown = stream.isatty()
-
-    def show(self, rows: int) -> None:
-        if not self._shown:
-            return
-        seconds = max(time.monotonic() - self._started, 1e-6)
-        part = self._source.part_read()
-        text = f"{self._source.name}: {rows} rows, {rows / seconds:.0f} rows/s"
-        if part is not None:
-            filled = round(part * _WIDTH)
-            left = seconds / part - seconds if part else 0
-            text = f"[{'#' * filled}{'.' * (_WIDTH - filled)}] {text}, {left:.0f} s left"
-        self._stream.write(f"\r{text}\x1b[K")
-        self._stream.flush()
-
-    def end(self) -> None:
-        if self._shown:
-            self._stream.write("\n")
 
 
 class Command(BaseCommand):
@@ -89,13 +60,13 @@ class Command(BaseCommand):
         )
 
     def _import(self, source: Source, options: imports.Options) -> imports.Counts:
-        progress = Progress(sys.stderr, source)
+        progress = Progress(sys.stderr, name=source.name, noun="rows")
         counts = None
         for counts in imports.import_file(source, options=options):
             for problem in counts.problems:
                 self.stderr.write(problem)
             counts.problems = []
-            progress.show(counts.read)
+            progress.show(counts.read, part=source.part_read())
         if counts is None:
             self.stdout.write(f"{source.name}: imported before; --restart imports it again.")
             return imports.Counts()
