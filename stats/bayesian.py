@@ -111,7 +111,8 @@ class BayesianTest:
     def infer(self, difference: Difference) -> BayesianResult | Undetermined:
         """Chance to win, credible interval, expected loss and the one-sided rule on either side.
 
-        `significant`: chance to win above `ci_level` or below 1 - `ci_level`. Reasons: those of `posterior`.
+        `significant`: chance to win above `ci_level` or below 1 - `ci_level`. Reasons: those of `posterior`,
+        and `invalid-sums` where doubles cannot hold the interval or the losses.
         """
         posterior = self.posterior(difference)
         if isinstance(posterior, Undetermined):

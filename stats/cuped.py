@@ -92,7 +92,7 @@ def adjust(*, treatment: Sample, baseline: Sample, theta: float | None = None) -
     the sum of the arms' linearised covariances over the sum of their covariate variances. 0 where that variance is
     below 1e-10, or an arm's lookback denominator sums to 0.
     InvalidParameter unless both samples are of one kind and carry a covariate; Undetermined with the reasons of
-    `sample.moments()`.
+    `sample.moments()`, and `invalid-sums` where θ would not be finite.
 
     >>> from stats.samples import MeanSample
     >>> arm = MeanSample.from_values([1.0, 2.0, 3.0, 5.0], covariate=[2.0, 4.0, 6.0, 10.0])

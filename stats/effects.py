@@ -115,7 +115,11 @@ def difference(
 
 
 def incomparable(*, treatment: Moments, baseline: Moments, difference_type: DifferenceType) -> Undetermined | None:
-    """Why these two cannot be compared on that scale, before any variance is looked at; None: they can."""
+    """Why these two cannot be compared on that scale, before any variance is looked at; None: they can.
+
+    `not-enough-units` below two units in an arm; on the relative scale `baseline-mean-is-zero` and
+    `baseline-not-positive` (|C| < 1e-10).
+    """
     if min(treatment.n, baseline.n) < 2:
         return Undetermined("not-enough-units")
     if difference_type == "RELATIVE":

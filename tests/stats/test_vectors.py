@@ -283,7 +283,7 @@ PROPERTIES: dict[str, Callable[[], None]] = {
 def test_vector__documented_input__gives_documented_answer(case: dict[str, Any]) -> None:
     actual = METHODS[case["method"]](case["input"])
 
-    assert_within(actual=actual, expected=case["expected"], **case["tolerance"])
+    assert_within(actual=actual, expected=case["expected"], **tolerance_of(case))
 
 
 @pytest.mark.parametrize(
@@ -313,3 +313,38 @@ def assert_within(*, actual: Any, expected: Any, rel: float, abs: float) -> None
         assert actual == expected
     else:
         assert actual == pytest.approx(expected, rel=rel, abs=abs)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CURRENT if case["method"] != "property"], ids=lambda case: case["id"]
+)
+def test_vector__every_expected_number__is_compared(case: dict[str, Any]) -> None:
+    """An answer with any one of its numbers put off does not pass."""
+    actual = METHODS[case["method"]](case["input"])
+    for path in leaves(case["expected"]):
+        with pytest.raises(AssertionError):
+            assert_within(actual=disturbed(actual, path), expected=case["expected"], **tolerance_of(case))
+
+
+def tolerance_of(case: dict[str, Any]) -> dict[str, float]:
+    """What the vector allows, but never more than the sixth digit."""
+    allowed: dict[str, float] = case["tolerance"]
+    return {**allowed, "rel": min(allowed["rel"], 1e-6)}
+
+
+def leaves(value: Any) -> list[tuple[Any, ...]]:
+    """The paths of everything that is neither a dict nor a list."""
+    if isinstance(value, dict):
+        return [(key, *path) for key, part in value.items() for path in leaves(part)]
+    if isinstance(value, list):
+        return [(index, *path) for index, part in enumerate(value) for path in leaves(part)]
+    return [()]
+
+
+def disturbed(value: Any, path: tuple[Any, ...]) -> Any:
+    """The answer with the leaf at `path` changed by more than any tolerance."""
+    if not path:
+        return value * 1.001 + 0.001 if isinstance(value, float | int) and not isinstance(value, bool) else object()
+    parts = dict(value) if isinstance(value, dict) else dict(enumerate(value))
+    parts[path[0]] = disturbed(parts[path[0]], path[1:])
+    return parts if isinstance(value, dict) else list(parts.values())
