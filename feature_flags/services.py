@@ -288,11 +288,6 @@ def _save(flag: FeatureFlag, fields: list[str] | None = None) -> None:
         raise
 
 
-def set_active(*, flag: FeatureFlag, user: User | None, active: bool, trigger: Trigger | None = None) -> bool:
-    """Switch a locked flag on or off; False when it was so already."""
-    return update_flag(flag=flag, user=user, changes={"active": active}, trigger=trigger)
-
-
 @dataclass(frozen=True, slots=True)
 class _Act:
     changes: FlagChanges
@@ -323,13 +318,3 @@ def act_on_flag(
         raise Invalid(detail, extra={"error": detail, "success": False})
     update_flag(flag=flag, user=user, changes=wanted.changes, gate=gate or gating.named_act(act, wanted.changes))
     return flag
-
-
-def delete_flag(*, flag: FeatureFlag, user: User | None, trigger: Trigger | None = None) -> bool:
-    """Soft-delete a flag locked with its experiments; refused while experiments or active flags need it."""
-    return update_flag(flag=flag, user=user, changes={"deleted": True}, trigger=trigger)
-
-
-def restore_flag(*, flag: FeatureFlag, user: User | None, trigger: Trigger | None = None) -> bool:
-    """Bring a soft-deleted flag back, under its key or the next free one."""
-    return update_flag(flag=flag, user=user, changes={"deleted": False}, trigger=trigger)
