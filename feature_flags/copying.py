@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
+from approvals.gate import approval_gate
 from cohorts.models import Cohort
 from cohorts.services import StaticSource, create_cohort
 from common.errors import Invalid
@@ -25,6 +26,7 @@ _COPIED = (
 _MAX_NESTING = 100
 
 
+@approval_gate
 @transaction.atomic
 def copy_flag(*, flag: FeatureFlag, target: Project, user: User, copy_schedule: bool, disabled: bool) -> FeatureFlag:
     """The flag in another project: a new one, or the live one with its key updated in name, state and filters.

@@ -13,7 +13,7 @@ from django.db import connections
 from feature_flags.definitions_cache import cache
 from tests import live_service, session_database
 
-pytest_plugins = ["tests.browser", "tests.capturing", "tests.cast", "tests.documented_answers"]
+pytest_plugins = ["tests.browser", "tests.capturing", "tests.cast", "tests.documented_answers", "tests.gated_writes"]
 
 _resources = pytest.StashKey[ExitStack]()
 _database_url = pytest.StashKey[str]()
