@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("projects.urls")),
     path("", include("events.urls")),
     path("", include("feature_flags.urls")),
+    path("", include("experiments.pages.urls")),
     path("admin/", admin.site.urls),
     re_path(r"^api/schema/?$", DocumentView.as_view(), name="schema"),
     re_path(r"^api/schema/swagger-ui/?$", SwaggerView.as_view(url_name="schema"), name="swagger-ui"),

@@ -16,6 +16,7 @@ from projects.models import Project, User
 
 # Route, name and a few words; those that this installation does not have are left out.
 _BROWSE = (
+    ("experiment-pages", "Results", "What experiments have found out, with plots"),
     ("experiments-list", "Experiments", "Drafts, running and finished experiments"),
     ("feature_flags-list", "Feature flags", "Who gets which variant"),
     ("experiment_saved_metrics-list", "Saved metrics", "Metrics that experiments share"),
