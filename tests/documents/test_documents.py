@@ -70,7 +70,9 @@ def test_document__links_to_files__lead_somewhere(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=named)
 def test_document__paths_in_code__exist(path: Path) -> None:
     named_paths = re.findall(r"`((?:[a-z_]+/)+[a-z_]*(?:\.(?:py|md|yml|yaml))?)`", path.read_text())
-    assert [name for name in named_paths if not (ROOT / name).exists()] == []
+    # What commands make is not there before they have run.
+    kept = [name for name in named_paths if not name.startswith("build/")]
+    assert [name for name in kept if not (ROOT / name).exists()] == []
 
 
 def test_makefile__every_target__is_told_by_help() -> None:
