@@ -156,7 +156,7 @@ def test_results__figures_are_those_of_the_api(browser: Client, experiments: Exp
     forest = [
         unescape(svg).replace("\u00a0", " ") for svg in drawn if f"[{interval}]" in unescape(svg).replace("\u00a0", " ")
     ]
-    assert len(forest) == 4  # wide and narrow, of two metrics with equal numbers
+    assert len(forest) == 2  # wide and narrow
 
 
 @pytest.mark.usefixtures("hundred")
