@@ -6,7 +6,8 @@
     ├── Denied               403  the caller may not do this
     ├── Missing              404  what the request names does not exist for this caller
     ├── Conflict             409  somebody else changed it first
-    └── PreconditionFailed   412  If-Match named another version
+    ├── PreconditionFailed   412  If-Match named another version
+    └── QueryTimeout         504  reading takes longer than it may
 
 Which HTTP status each becomes is decided in one place, `common.api.errors`.
 """
@@ -75,3 +76,12 @@ class PreconditionFailed(DomainError):
 
     default_code = "precondition_failed"
     default_detail = "The experiment was changed since you read it. Fetch it again and retry."
+
+
+class QueryTimeout(DomainError):
+    """What was asked for takes longer than it may; `seconds` is the limit."""
+
+    default_code = "query_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The query exceeded the time limit of {seconds:g} seconds.")

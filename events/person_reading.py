@@ -53,9 +53,11 @@ class PersonSearch:
     text: str | None = None
     conditions: tuple[PropertyCondition, ...] = ()
     cohort_id: int | None = None
+    # The last person of the page before.
+    behind: FoundPerson | None = None
 
 
-def search(*, project: Project, wanted: PersonSearch, limit: int, offset: int) -> list[FoundPerson]:
+def search(*, project: Project, wanted: PersonSearch, limit: int, offset: int = 0) -> list[FoundPerson]:
     """A page of matching persons, newest first."""
     statement = Statement(moment=moment_in(project.timezone))
     parts = [f"persons.project_id = {statement.bind(project.pk)}", *_parts(wanted, statement)]
@@ -79,6 +81,9 @@ def _parts(wanted: PersonSearch, statement: Statement) -> Iterable[str]:
     if wanted.cohort_id is not None:
         cohort = statement.bind(wanted.cohort_id)
         yield f"persons.id IN (SELECT person_id FROM events_cohortmembership WHERE cohort_id = {cohort})"
+    if wanted.behind is not None:
+        time, number = statement.bind(wanted.behind.created_at), statement.bind(wanted.behind.id)
+        yield f"(persons.created_at, persons.id) < ({time}, {number})"
     for condition in wanted.conditions:
         yield statement.property(condition, document="persons.properties")
 

@@ -92,6 +92,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Events older than that many months are not taken and are dropped by whole months; 0 keeps them for ever.
 EVENTS_RETENTION_MONTHS = env.int("EVENTS_RETENTION_MONTHS", default=0)
+# A statement of a list of events, persons or groups that takes longer is cancelled.
+LIST_STATEMENT_TIMEOUT_SECONDS = env.float("LIST_STATEMENT_TIMEOUT_SECONDS", default=60)
 # A statement of a cohort's calculation that takes longer fails it.
 COHORT_STATEMENT_TIMEOUT_SECONDS = env.int("COHORT_STATEMENT_TIMEOUT_SECONDS", default=600)
 

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import orjson
@@ -22,6 +23,7 @@ from cohorts.models import Cohort
 from common.api.pagination import Pages
 from common.errors import Missing
 from events import person_reading
+from events.api.limits import answered_in_time
 from events.api.pages import UncountedPages, text_parameter
 from events.api.persons import shown as shown_person
 from events.person_reading import FoundPerson, PersonSearch
@@ -54,6 +56,7 @@ class CohortViewSet(DeleteByPatch, ProjectViewSet):
         "add_persons_to_static_cohort": "Add persons to a static cohort",
         "remove_person_from_static_cohort": "Remove a person from a static cohort",
     }
+    action_refusals = {"persons": (504,)}
 
     def _shown(self, cohort_id: int, *, status: int = 200) -> Response:
         cohort = self.get_queryset().select_related("created_by").filter(pk=cohort_id).first()
@@ -127,17 +130,22 @@ class CohortViewSet(DeleteByPatch, ProjectViewSet):
     @action(detail=True, methods=["get"], url_path=r"persons\.csv")
     def persons_csv(self, request: Request, *args: Any, **kwargs: Any) -> StreamingHttpResponse:
         wanted = self._search(request, self._cohort)
+        # Read before the answer begins: a refusal has a status of its own.
+        first = self._page_of_csv(wanted)
         return StreamingHttpResponse(
-            _csv_lines(self._all_persons(wanted)),
+            _csv_lines(self._all_persons(wanted, first)),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="cohort-{self.object_id}.csv"'},
         )
 
-    def _all_persons(self, wanted: PersonSearch) -> Iterator[FoundPerson]:
-        offset = 0
-        while page := person_reading.search(project=self.project, wanted=wanted, limit=_CSV_ROWS, offset=offset):
+    def _page_of_csv(self, wanted: PersonSearch) -> Sequence[FoundPerson]:
+        with answered_in_time():
+            return person_reading.search(project=self.project, wanted=wanted, limit=_CSV_ROWS)
+
+    def _all_persons(self, wanted: PersonSearch, page: Sequence[FoundPerson]) -> Iterator[FoundPerson]:
+        while page:
             yield from page
-            offset += len(page)
+            page = self._page_of_csv(replace(wanted, behind=page[-1]))
 
     @extend_schema(parameters=_PAGE_PARAMETERS, responses=schemas.CohortCalculationsSerializer)
     @action(detail=True, methods=["get"])

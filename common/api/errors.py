@@ -27,6 +27,7 @@ STATUS_AND_TYPE: tuple[tuple[type[errors.DomainError], int, str], ...] = (
     (errors.Missing, status.HTTP_404_NOT_FOUND, "invalid_request"),
     (errors.Conflict, status.HTTP_409_CONFLICT, "server_error"),
     (errors.PreconditionFailed, status.HTTP_412_PRECONDITION_FAILED, "invalid_request"),
+    (errors.QueryTimeout, status.HTTP_504_GATEWAY_TIMEOUT, "server_error"),
 )
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from common.datetimes import parse_datetime
 from common.documents import fragment
 from common.errors import Invalid, Missing
 from events import actions, person_reading
+from events.api.limits import answered_in_time
 from events.api.pages import text_parameter
 from events.api.property_parameter import PROPERTIES_PARAMETER, event_conditions
 from events.api.serializers import EventPageSerializer, EventSerializer
@@ -81,32 +82,37 @@ class EventViewSet(ProjectViewSet):
     pagination_class = None
     lookup_value_regex = "[^/]+"
     path_texts = {"uuid": "The uuid of an event."}
+    action_refusals = {"list": (504,), "retrieve": (504,)}
 
-    def _shown(self, rows: Sequence[EventRow]) -> list[dict[str, Any]]:
-        persons = person_reading.by_uuid(
-            project=self.project, uuids={row.person_id for row in rows}, most_distinct_ids=MAX_DISTINCT_IDS
-        )
-        return [shown(row, persons) for row in rows]
+    def _read(self, plan: RowsPlan) -> tuple[list[EventRow], Mapping[UUID, FoundPerson]]:
+        """The events of the plan, with their persons. Raises QueryTimeout."""
+        with answered_in_time():
+            rows = event_store().rows(plan)
+            return rows, person_reading.by_uuid(
+                project=self.project, uuids={row.person_id for row in rows}, most_distinct_ids=MAX_DISTINCT_IDS
+            )
 
     @extend_schema(parameters=_PARAMETERS, responses=EventPageSerializer)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         plan = self._plan(request)
         if plan is None:
             return Response({"next": None, "results": []})
-        rows = event_store().rows(plan)
+        rows, persons = self._read(plan)
         page = rows[: plan.limit - 1]
         following = None
         if len(rows) == plan.limit:
             here = request.build_absolute_uri()
             following = replace_query_param(here, "cursor", _cursor(page[-1]))
-        return Response({"next": following, "results": self._shown(page)})
+        return Response({"next": following, "results": [shown(row, persons) for row in page]})
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         uuid = parse_uuid(kwargs["pk"])
-        rows = [] if uuid is None else event_store().rows(RowsPlan(project_id=self.project.pk, uuid=uuid, limit=1))
+        if uuid is None:
+            raise Missing
+        rows, persons = self._read(RowsPlan(project_id=self.project.pk, uuid=uuid, limit=1))
         if not rows:
             raise Missing
-        return Response(self._shown(rows)[0])
+        return Response(shown(rows[0], persons))
 
     def _plan(self, request: Request) -> RowsPlan | None:
         """What the query asks for, one row more than a page; None when it cannot match anything."""

@@ -52,6 +52,7 @@ class GroupViewSet(ProjectViewSet):
     scope_object = "group"
     pagination_class = UncountedPages
     summaries = {"find": "Find a group by its key"}
+    action_refusals = {"list": (504,)}
 
     def _of_type(self, request: Request) -> QuerySet[Group]:
         found: QuerySet[Group] = self.get_queryset().filter(group_type_index=min(_index(request), 2**15 - 1))

@@ -8,17 +8,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api.pagination import Pages
+from events.api.limits import answered_in_time
 
 
 class UncountedPages(Pages):
     """Asks for one row more than a page holds to know whether there is a next one."""
 
     def page(self, request: Request, rows: Callable[[int, int], Iterable[Any]]) -> list[Any]:
-        """The rows of the requested page; `rows(limit, offset)` reads them."""
+        """The rows of the requested page; `rows(limit, offset)` reads them. Raises QueryTimeout."""
         self.request = request
         self.limit = self.get_limit(request) or self.default_limit
         self.offset = self.get_offset(request)
-        found = list(rows(self.limit + 1, self.offset))
+        with answered_in_time():
+            found = list(rows(self.limit + 1, self.offset))
         # What the links are made from: enough to tell that there is more.
         self.count = self.offset + len(found)
         return found[: self.limit]

@@ -54,6 +54,7 @@ class PersonViewSet(ProjectViewSet):
     lookup_value_regex = "[^/]+"
     path_texts = {"id": "The id or the uuid of a person; the uuid of one that was merged finds what it became."}
     summaries = {"bulk_delete": "Delete several persons"}
+    action_refusals = {"list": (504,)}
 
     @extend_schema(
         parameters=[

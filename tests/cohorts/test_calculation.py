@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 import pytest
 
 from cohorts import calculation
 from cohorts.models import Cohort
-from events.models import Action, CohortMembership, PersonDistinctId
+from events.models import Action, CohortMembership, Person, PersonDistinctId
 from events.store.base import StoreTimeout
 from experiments.exposure_cohort import create_exposure_cohort
 from experiments.models import Experiment
@@ -257,6 +258,20 @@ def test_persons__json_and_csv(api: Any, make: Any, persons: None):
     lines = b"".join(response.streaming_content).decode().splitlines()
     assert lines[0] == "person_id,distinct_id,email,name"
     assert [line.split(",")[1] for line in lines[1:]] == ["bob", "ada"]
+
+
+def test_persons_csv__several_pages__names_each_person_once(api: Any, make: Any, project: Project, monkeypatch: Any):
+    monkeypatch.setattr("cohorts.api.cohorts._CSV_ROWS", 2)
+    monday = datetime(2026, 3, 2, tzinfo=UTC)
+    for day in (0, 1, 1, 1, 2):
+        Person.objects.create(project=project, uuid=uuid4(), created_at=monday + timedelta(days=day))
+    made = make("x")
+    calculated(made)
+    response = api.get(f"{URL}{made['id']}/persons.csv")
+    lines = b"".join(response.streaming_content).decode().splitlines()
+
+    newest_first = Person.objects.order_by("-created_at", "-pk").values_list("uuid", flat=True)
+    assert [line.split(",")[0] for line in lines[1:]] == [str(uuid) for uuid in newest_first]
 
 
 def test_exposure_cohort__has_the_exposed_persons(api: Any, project: Project, member: User, capture: Capture):

@@ -1,0 +1,67 @@
+"""Lists that take too long: cancelled at the limit, and answered as such."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from projects.models import Project
+from tests.capturing import Capture, event, person_of
+from tests.cast import error
+
+BASE = "/api/projects/@current/"
+TEXT = "The query exceeded the time limit of 0.2 seconds."
+TIMED_OUT = {**error("query_timeout", TEXT), "type": "server_error"}
+
+
+@pytest.fixture
+def slow(settings: Any) -> Any:
+    """`slow(table)`: reading the table takes ten seconds until the end of the test. Lists may take a fifth of one."""
+    settings.LIST_STATEMENT_TIMEOUT_SECONDS = 0.2
+
+    def put_to_sleep(table: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE {table} RENAME TO kept;"
+                f"CREATE VIEW {table} AS SELECT kept.* FROM pg_sleep(10), kept"
+            )
+
+    return put_to_sleep
+
+
+@pytest.mark.parametrize(
+    ("table", "address"),
+    [
+        ("events_event", "events/"),
+        ("events_event", "events/0190b3e4-7c1e-7a51-9b1d-2f6d1c9a8e77/"),
+        ("events_person", "events/"),
+        ("events_person", "persons/"),
+        ("events_person", "persons/?search=ada"),
+        ("events_group", "groups/?group_type_index=0"),
+        ("events_person", "cohorts/{cohort}/persons/"),
+        ("events_person", "cohorts/{cohort}/persons.csv"),
+    ],
+)
+def test_list_that_takes_too_long__is_cancelled(
+    api: Any, project: Project, capture: Capture, slow: Any, table: str, address: str
+):
+    capture(
+        event(uuid="0190b3e4-7c1e-7a51-9b1d-2f6d1c9a8e77"),
+        event("$groupidentify", properties={"$group_type": "company", "$group_key": "acme"}),
+    )
+    ada = str(person_of(project, "ada").uuid)
+    made = api.post(f"{BASE}cohorts/", {"name": "x", "is_static": True, "_create_static_person_ids": [ada]})
+    path = BASE + address.format(cohort=made.json()["id"])
+    assert api.get(path).status_code == 200
+    slow(table)
+    response = api.get(path)
+
+    assert (response.status_code, response.json()) == (504, TIMED_OUT)
+
+
+def test_limit__ends_with_the_list(api: Any, settings: Any):
+    settings.LIST_STATEMENT_TIMEOUT_SECONDS = 0.2
+    assert api.get(f"{BASE}events/").status_code == 200
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.4)")
