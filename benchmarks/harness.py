@@ -31,6 +31,7 @@ class Service:
     base_url: str
     credentials: Mapping[str, Any]
     database_url: str
+    web_pid: int
 
     @property
     def headers(self) -> dict[str, str]:
@@ -38,7 +39,13 @@ class Service:
 
     def connect(self) -> HTTPConnection:
         address = urlsplit(self.base_url)
-        return HTTPConnection(address.hostname or "", address.port, timeout=60)
+        return HTTPConnection(address.hostname or "", address.port, timeout=600)
+
+    def resident_bytes(self) -> int:
+        """The memory that the web processes hold."""
+        pids = [self.web_pid, *_children(self.web_pid)]
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+        return pages * os.sysconf("SC_PAGE_SIZE")
 
     def post(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """Create something; raises RuntimeError when the service refuses."""
@@ -87,9 +94,16 @@ def service(*, workers: int = 1) -> Iterator[Service]:
         )
         stack.callback(web.wait)
         stack.callback(web.terminate)
-        started = Service(base_url=base_url, credentials=credentials, database_url=database.url)
+        started = Service(base_url=base_url, credentials=credentials, database_url=database.url, web_pid=web.pid)
         _wait_until_ready(started)
         yield started
+
+
+def _children(pid: int) -> list[int]:
+    found = [
+        int(word) for task in Path(f"/proc/{pid}/task").iterdir() for word in (task / "children").read_text().split()
+    ]
+    return [*found, *(below for child in found for below in _children(child))]
 
 
 def _free_port() -> int:
