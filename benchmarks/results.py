@@ -103,15 +103,14 @@ def run(running: Service, *, rounds: int, seconds: float, events: int = EVENTS) 
             measured = _in_turns({"floor": floor, "service": service}, rounds=rounds)
             grown = (running.resident_bytes() - before) / 1e6
             medians.append(median(measured["service"]))
-            ratios = [ours / bare for ours, bare in zip(measured["service"], measured["floor"], strict=True)]
-            print(
-                f"Results with {len(METRICS)} metrics, {part.stop:,} events, {persons.stop:,} persons, "
-                f"{rounds} rounds in turns"
-            )
-            print(f"  service  {spread(measured['service'], '.2f')} s")
-            print(f"  floor    {spread(measured['floor'], '.2f')} s for one mean metric in SQL")
-            print(f"  ratio    {spread(ratios, '.2f')}, aim: at most {AIM}")
-            print(f"  the web process grew by {grown:+.1f} MB to {running.resident_bytes() / 1e6:.0f} MB")
+    ratios = [ours / bare for ours, bare in zip(measured["service"], measured["floor"], strict=True)]
+    print(
+        f"Results of {len(METRICS)} metrics, {part.stop:,} events, {persons.stop:,} persons, {rounds} rounds in turns"
+    )
+    print(f"  service  {spread(measured['service'], '.3f')} s")
+    print(f"  floor    {spread(measured['floor'], '.3f')} s for one mean metric in SQL")
+    print(f"  ratio    {spread(ratios, '.2f')}, aim: at most {AIM}")
+    print(f"  the web process grew by {grown:+.1f} MB to {running.resident_bytes() / 1e6:.0f} MB")
     cached = _in_turns({"cached": lambda: _checked(fetch(running, path))}, rounds=CACHED)["cached"]
     print(f"  twice the events took {medians[1] / medians[0]:.2f} times as long, aim: about 2")
     print(f"  an answer computed before: {1000 * median(cached):.1f} ms")

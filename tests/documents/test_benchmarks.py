@@ -14,7 +14,7 @@ from tests.live_service import ROOT, environment
 def printed() -> str:
     """What one very short round of each benchmark prints."""
     run = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--rounds", "1", "--seconds", "0.2"],
+        [sys.executable, "-m", "benchmarks", "--rounds", "1", "--seconds", "0.2", "--events", "20000"],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
