@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from events.retention import EventsExpired
 from experiments.models import StoredAnswer
 from experiments.results.spec import AnalysisSpec
 
@@ -32,7 +33,10 @@ def fresh_for(*, is_open: bool) -> timedelta:
 
 
 def answer(spec: AnalysisSpec, *, compute: Callable[[datetime], dict[str, Any]], refresh: bool = False) -> Answered:
-    """A fresh stored answer, else one that `compute` makes as of the moment it is given; with `refresh` always that."""
+    """A fresh stored answer, else one that `compute` makes as of the moment it is given; with `refresh` always that.
+
+    When the events have expired the stored answer serves, however old, and EventsExpired is raised where there is none.
+    """
     asked_at = timezone.now()
     span = fresh_for(is_open=spec.design.is_open)
     key = spec.digest
@@ -45,7 +49,13 @@ def answer(spec: AnalysisSpec, *, compute: Callable[[datetime], dict[str, Any]],
         if found is not None and (not refresh or found.computed_at >= asked_at):
             return found
         now = timezone.now()
-        body = compute(now)
+        try:
+            body = compute(now)
+        except EventsExpired:
+            last = stored(key, span=span, however_old=True)
+            if last is None:
+                raise
+            return last
         StoredAnswer.objects.update_or_create(
             key=key, defaults={"experiment_id": spec.experiment_id, "body": body, "computed_at": now}
         )

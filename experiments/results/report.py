@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from common.datetimes import format_datetime
 from common.errors import Invalid, InvalidState
+from events import retention
 from events.store import event_store
 from events.store.base import MULTIPLE, ExposedUnits, StoreTimeout
 from experiments import metrics
@@ -110,10 +111,12 @@ def take_cut(
     """Compute the metrics of a started experiment from one snapshot.
 
     A metric that cannot be computed has an error and leaves the others alone. Raises InvalidState for a draft,
-    Invalid when the exposures cannot be computed, StoreTimeout when they take too long.
+    Invalid when the exposures cannot be computed, EventsExpired when the first of the events are not kept any more,
+    StoreTimeout when the exposures take too long.
     """
     if experiment.start_date is None:
         raise InvalidState(NOT_STARTED)
+    retention.check_kept(experiment.start_date)
     design = design_of(experiment, now=now)
     settings = settings_of(experiment.stats_config)
     baseline = baseline_of(experiment.stats_config, design.variants)

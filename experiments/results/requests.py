@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from common.datetimes import format_datetime
 from common.errors import Invalid, InvalidState
+from events import retention
+from events.retention import EventsExpired
 from events.store import event_store
 from experiments import metrics
 from experiments.metrics.breakdowns import MAX_BREAKDOWNS, TOO_MANY
@@ -15,6 +17,7 @@ from experiments.models import Experiment
 from experiments.results import answers, cache, compute, report
 from experiments.results.cache import Answered
 from experiments.results.design import Design, design_of
+from experiments.results.expired import expired_answer
 from experiments.results.selections import Selections
 from experiments.results.spec import spec_of
 
@@ -31,7 +34,8 @@ def results(
     """The results answer: every metric, or one, from one cut of the data.
 
     Raises InvalidState for a draft, Invalid for an unknown metric, too many breakdowns or exposures that cannot be
-    computed, StoreTimeout when the exposures take too long.
+    computed, StoreTimeout when the exposures take too long. Of events that have expired the last stored answer tells;
+    without one every metric has an error.
     """
     require_started(experiment)
     if len(breakdown) > MAX_BREAKDOWNS:
@@ -47,7 +51,13 @@ def results(
         cut = report.take_cut(experiment, now=now, listed=listed, breakdown=list(breakdown) or None)
         return report.results_answer(experiment, cut, computed_at=now)
 
-    answered = cache.answer(spec, compute=computed, refresh=refresh)
+    try:
+        answered = cache.answer(spec, compute=computed, refresh=refresh)
+    except EventsExpired as error:
+        now = timezone.now()
+        unknown = expired_answer(experiment, listed=listed, error=error, now=now)
+        # It is not kept: a longer retention makes it untrue at once.
+        answered = Answered(key=spec.digest, body=unknown, computed_at=now, fresh_until=now, is_cached=False)
     body = _with_freshness(answered)
     if metric_uuid is not None:
         # The family of the adjusted p-values stays all primary metrics.
@@ -68,7 +78,7 @@ def _actions_of(experiment: Experiment, document: dict[str, Any]) -> list[Any]:
 
 
 def exposures(experiment: Experiment, *, refresh: bool = False) -> dict[str, Any]:
-    """The exposures answer. Raises what `results` raises."""
+    """The exposures answer. Raises what `results` raises, and EventsExpired where there is no stored one to serve."""
     require_started(experiment)
     design = design_of(experiment, now=timezone.now())
     spec = spec_of(experiment, kind="exposures", design=design, documents=(), breakdown=None)
@@ -80,7 +90,8 @@ def exposures(experiment: Experiment, *, refresh: bool = False) -> dict[str, Any
 
 
 def exposures_of(design: Design, *, is_running: bool) -> dict[str, Any]:
-    """The exposures of a design, computed now."""
+    """The exposures of a design, computed now. Raises EventsExpired when the first of its events are not kept."""
+    retention.check_kept(design.exposure.start)
     with event_store().snapshot(timeout_seconds=report.timeout_seconds()):
         counts = compute.counts_of(event_store().expose(design.exposure), design)
     risk = report.risk_of(counts, design, is_running=is_running)
