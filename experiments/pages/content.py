@@ -322,7 +322,9 @@ def _inference(reading: _Reading, treatment: Json) -> Iterator[Cell]:
             told["figure"] = figures.p_value(treatment["p_value"])
         else:
             told["figure"] = figures.chance(treatment["chance_to_win"])
-            told["loss"] = reading.scale.text(treatment["expected_loss"]["treatment"]).removeprefix("+")
+            # The answer's losses are those of lower values; where lower is better, the other arm's is the variant's.
+            loser = "treatment" if reading.metric["goal"] == "increase" else "control"
+            told["loss"] = reading.scale.text(treatment["expected_loss"][loser]).removeprefix("+")
     adjusted = treatment.get("p_value_adjusted")
     if "adjusted" in told and adjusted is not None:
         told["adjusted"] = figures.p_value(adjusted)

@@ -179,7 +179,10 @@ def test_demo__no_project__names_the_way_to_one() -> None:
 
 
 def test_demo__service_running__shows_results_at_once(service: LiveService) -> None:
-    told = live_service.manage("demo", "--visitors", "600", data_dir=service.data_dir)
+    projects = f"{service.base_url}/api/organizations/@current/projects/"
+    other = httpx.post(projects, headers=service.headers, json={"name": "For the demo alone"}).json()["id"]
+    words = ("--visitors", "600", "--project", str(other))
+    told = live_service.manage("demo", *words, data_dir=service.data_dir)
     assert told.returncode == 0, told.stderr
     found = re.search(rf"{service.base_url}/projects/(\d+)/experiments/(\d+)/\n$", told.stdout)
     assert found is not None

@@ -180,6 +180,19 @@ def test_results__lower_is_better__says_so(browser: Client, experiments: Experim
     assert "Significant, unfavourable" in text
 
 
+@pytest.mark.parametrize(("goal", "loser"), [("increase", "treatment"), ("decrease", "control")])
+@pytest.mark.usefixtures("hundred")
+def test_results__expected_loss__is_that_of_choosing_the_variant(
+    browser: Client, experiments: Experiments, project: Project, goal: str, loser: str
+) -> None:
+    experiment = experiments.stopped(metrics=[{**SIGNUP, "goal": goal}])
+    page = browser.get(path_of(experiment, project)).content.decode()
+    body = experiments.get(f"{experiment['id']}/results").json()
+    loss = body["metrics"][0]["result"]["variant_results"][0]["expected_loss"][loser]
+    told = re.findall(r'Expected loss</small><span class="mark">([^<]+)<', page)
+    assert [text.replace("\u00a0", " ") for text in told] == [f"{loss * 100:.1f} %"]
+
+
 @pytest.mark.usefixtures("hundred")
 def test_results__absolute_differences__are_percentage_points(
     browser: Client, experiments: Experiments, project: Project
