@@ -12,4 +12,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^decide/?$", evaluation.decide, name="decide"),
     re_path(r"^array/(?P<token>[^/]+)/config/?$", browser_config.config, name="browser_config"),
     re_path(r"^array/(?P<token>[^/]+)/config\.js/?$", browser_config.config_script, name="browser_config_script"),
+    re_path(r"^static/(?:[^/]+/)?surveys\.js$", browser_config.surveys_script),
 ]

@@ -29,6 +29,8 @@ class Noticed:
 
     errors: list[str] = field(default_factory=list)
     """What the console shows in red: errors and exceptions of scripts, refused and failed loads."""
+    exceptions: list[str] = field(default_factory=list)
+    """Those that no script has caught; they are among the errors too."""
     requests: list[str] = field(default_factory=list)
     """The address of every request that went over the network."""
 
@@ -38,6 +40,7 @@ class Noticed:
 
     def on_exception(self, error: Error) -> None:
         self.errors.append(str(error))
+        self.exceptions.append(str(error))
 
     def on_request(self, request: Request) -> None:
         if urlsplit(request.url).scheme not in {"data", "blob"}:

@@ -60,6 +60,16 @@ def config_script(request: HttpRequest, token: str) -> HttpResponse:
         "window._POSTHOG_REMOTE_CONFIG = window._POSTHOG_REMOTE_CONFIG || {};\n"
         f"window._POSTHOG_REMOTE_CONFIG[{name}] = {{config: {config_of(project).decode()}, siteApps: []}};\n"
     )
-    response = HttpResponse(script, content_type="application/javascript; charset=utf-8")
+    return _script(script)
+
+
+@sdk_endpoint(methods=("GET",))
+def surveys_script(request: HttpRequest) -> HttpResponse:
+    """Nothing: there are no surveys, but the library asks for their script whatever the configuration says."""
+    return _script("")
+
+
+def _script(text: str) -> HttpResponse:
+    response = HttpResponse(text, content_type="application/javascript; charset=utf-8")
     response["Cache-Control"] = _CACHE_CONTROL
     return response

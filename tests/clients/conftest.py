@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,23 @@ class Shop:
     def flag(self, key: str, *groups: Any, filters: Any = None, **columns: Any) -> None:
         body = {"key": key, "filters": {"groups": list(groups)} | (filters or {})} | columns
         self.flag_ids[key] = self.call("POST", "feature_flags/", body)["id"]
+
+    def exposures(self) -> dict[str, int]:
+        """How many persons were exposed to each variant of the experiment."""
+        answer = self.call("GET", f"experiments/{self.experiment_id}/exposures/", refresh="true")
+        return {variant: count for variant, count in answer["total_exposures"].items() if count}
+
+    def exposed_persons(self) -> list[set[str]]:
+        """The distinct ids of each person in the experiment's exposure cohort, which is made now."""
+        path = f"experiments/{self.experiment_id}/create_exposure_cohort_for_experiment/"
+        cohort = self.call("POST", path, {})["cohort"]
+        deadline = time.monotonic() + 60
+        while cohort["is_calculating"]:
+            assert time.monotonic() < deadline, cohort
+            time.sleep(0.2)
+            cohort = self.call("GET", f"cohorts/{cohort['id']}/")
+        persons = self.call("GET", f"cohorts/{cohort['id']}/persons/")["results"]
+        return sorted((set(person["distinct_ids"]) for person in persons), key=sorted)
 
     def statuses_of(self, route: str) -> list[int]:
         """The statuses of this project's requests to a route so far, by the service's own log."""
@@ -168,13 +186,13 @@ def python_program(name: str) -> Program:
 
 @pytest.fixture(scope="session")
 def node_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """posthog-node as its lock file says, installed apart from the sources."""
+    """posthog-node and posthog-js as their lock file says, installed apart from the sources."""
     if shutil.which("npm") is None or shutil.which("node") is None:
-        reason = "Node is not installed: posthog-node was not tried."
+        reason = "Node is not installed: posthog-node and posthog-js were not tried."
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    directory = tmp_path_factory.mktemp("posthog-node")
+    directory = tmp_path_factory.mktemp("node")
     for name in ("package.json", "package-lock.json", ".npmrc", "client.mjs"):
         shutil.copy(NODE / name, directory)
     installed = subprocess.run(
