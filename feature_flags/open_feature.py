@@ -71,9 +71,9 @@ def _reason(flag: Flag, evaluation: Evaluation) -> str:
     if evaluation.reason == outcomes.CONDITION_MATCH and evaluation.condition_index is not None:
         matched = flag.rules.sets[evaluation.condition_index]
         by_hash = evaluation.variant is not None and evaluation.variant != matched.variant
-        if matched.fraction is not None or by_hash:
+        if matched.rollout is not None or by_hash:
             return "SPLIT"
     elif evaluation.reason != outcomes.SUPER_CONDITION_VALUE:
         return "UNKNOWN"
     first = flag.rules.sets[0] if flag.rules.sets else None
-    return "STATIC" if first is not None and not first.conditions and first.fraction is None else "TARGETING_MATCH"
+    return "STATIC" if first is not None and not first.conditions and first.rollout is None else "TARGETING_MATCH"

@@ -1,31 +1,64 @@
-"""Where an id stands in a rollout: the same text always hashes to the same share of the way from 0 to 1."""
+"""Where an id stands in a rollout: the same text always hashes to the same share of the way from 0 to 1.
 
-from collections.abc import Iterable, Sequence
+Shares are what the rules speak of; what is compared are the digests they are made from. A share grows with its digest,
+so each percentage has one `Bound`, found when a flag is compiled: digests below it are in, all others are out. That
+decides as the shares do, to the last bit, and without arithmetic.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from hashlib import sha1
 from itertools import accumulate
-from struct import Struct
 
-# The first 15 hexadecimal digits of a digest, and their greatest value as a binary64.
-_DIGITS = 15
-_FIRST_EIGHT_BYTES = Struct(">Q").unpack_from
-_SCALE = float(16**_DIGITS - 1)
+# The first 15 hexadecimal digits of a digest count.
+_NUMBERS = range(16**15)
+_SCALE = float(_NUMBERS[-1])
+_BEYOND_ALL = b"\xff" * 21
 
 MAX_ID_LENGTH = 200
 
+# The beginning of every rollout: the digest with the share 0.0.
+START = bytes(20)
+
+Bound = bytes
+
+
+def encoded(text: str) -> bytes:
+    """UTF-8. Half of a character has none; anything stable will do."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def digest(text: bytes) -> bytes:
+    """What is compared with a Bound."""
+    return sha1(text, usedforsecurity=False).digest()
+
 
 def share(text: str) -> float:
-    """The hash of a text, 0 to 1. Both operands become binary64 before the division, as in every client."""
-    try:
-        encoded = text.encode()
-    except UnicodeEncodeError:  # half of a character has no UTF-8; anything stable will do
-        encoded = text.encode("utf-8", "replace")
-    digest = sha1(encoded, usedforsecurity=False).digest()
-    return float(_FIRST_EIGHT_BYTES(digest)[0] >> 4) / _SCALE
+    """The hash of a text, 0 to 1."""
+    return _share(int.from_bytes(digest(encoded(text))[:8]) >> 4)
 
 
-def in_rollout(text: str, fraction: float) -> bool:
-    """Whether the text hashes into the first `fraction`, its end included."""
-    return share(text) <= fraction
+def _share(number: int) -> float:
+    """Both operands become binary64 before the division, as in every client."""
+    return float(number) / _SCALE
+
+
+def up_to(fraction: float) -> Bound:
+    """The bound of the digests whose share is at most `fraction`."""
+    return _bound(bisect_right(_NUMBERS, fraction, key=_share))
+
+
+def below(fraction: float) -> Bound:
+    """The bound of the digests whose share is less than `fraction`."""
+    return _bound(bisect_left(_NUMBERS, fraction, key=_share))
+
+
+def _bound(number: int) -> Bound:
+    """Below it are the digests that begin with a smaller number."""
+    return _BEYOND_ALL if number == len(_NUMBERS) else (number << 4).to_bytes(8)
 
 
 def boundaries(weights: Iterable[float]) -> tuple[float, ...]:
@@ -33,9 +66,7 @@ def boundaries(weights: Iterable[float]) -> tuple[float, ...]:
     return tuple(accumulate(weight / 100 for weight in weights))
 
 
-def pick(position: float, ends: Sequence[float]) -> int | None:
-    """The first variant that ends behind the position; None when the weights do not reach it."""
-    for index, end in enumerate(ends):
-        if position < end:
-            return index
-    return None
+def ends(weights: Iterable[float]) -> tuple[Bound, ...]:
+    """The bounds of variants with these weights, none before its predecessor: that of a digest is the first above it,
+    at `bisect_right`; behind the last are those whom the weights do not reach."""
+    return tuple(accumulate(map(below, boundaries(weights)), max))

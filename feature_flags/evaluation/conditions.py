@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
-from common.matching import MISSING, Matcher, Missing, compile_filter
+from common.matching import MISSING, Matcher, Missing, compile_filter, text_of
 
 MAX_DEPTH = 100
 _INITIAL = "$initial_"
@@ -14,9 +15,9 @@ class Malformed(ValueError):
     """A stored document is not what the rules let in; the message says where."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class PersonCondition:
-    """A property of the person. `instead` are the keys read when `key` is missing."""
+    """A property of the person. `instead` are the keys read when `key` is missing. Equal ones of flags are one object."""
 
     key: str
     matcher: Matcher
@@ -33,7 +34,7 @@ class PersonCondition:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MetadataCondition:
     """Something the service itself knows of the person, such as when it was first seen."""
 
@@ -41,7 +42,7 @@ class MetadataCondition:
     matcher: Matcher
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class GroupCondition:
     """A property of the group of one type."""
 
@@ -50,7 +51,7 @@ class GroupCondition:
     group_type_index: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CohortCondition:
     """Membership of a cohort; `wanted` False asks for the opposite."""
 
@@ -58,7 +59,7 @@ class CohortCondition:
     wanted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FlagCondition:
     """What another flag answers for the same subject: any enabled result, none, or one variant."""
 
@@ -111,9 +112,27 @@ def identifier(value: Any) -> int | None:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20 else None
 
 
+_known: WeakValueDictionary[str, PersonCondition] = WeakValueDictionary()
+
+
 def compile_condition(stored: Any) -> Condition:
-    """A property filter of a flag. Raises Malformed when it cannot be told what it is about."""
+    """A property filter of a flag. Raises Malformed when it cannot be told what it is about.
+
+    Flags of a project often ask the same of a person: for the same filter the same object is returned, so that what
+    one of them has found out serves the others.
+    """
     document = mapping(stored, "a property")
+    text = text_of(document)
+    known = _known.get(text)
+    if known is not None:
+        return known
+    compiled = _condition(document)
+    if isinstance(compiled, PersonCondition) and text:
+        _known[text] = compiled
+    return compiled
+
+
+def _condition(document: Mapping[str, Any]) -> Condition:
     kind, key = document.get("type", "person"), document.get("key")
     operator = document.get("operator") or "exact"
     if not isinstance(operator, str):

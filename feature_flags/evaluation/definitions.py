@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from feature_flags.evaluation import bucketing, outcomes
+from feature_flags.evaluation.bucketing import Bound
 from feature_flags.evaluation.conditions import (
     Condition,
     Malformed,
@@ -25,27 +26,22 @@ ENROLLMENT_KEY = "$feature_enrollment/"
 
 @dataclass(frozen=True, slots=True)
 class ConditionSet:
-    """One group of conditions. `fraction` None lets everybody in; `aggregation` None speaks of persons.
+    """One group of conditions. `rollout` None lets everybody in; `aggregation` None speaks of persons.
 
-    Its possible answers are made beforehand, but for the matches, which are kept by variant once they occur.
+    Its possible answers are made beforehand. `match` is that of everybody who is let in; None where a hash decides
+    between `matches`, one for each variant and a last one for those whom no variant reaches.
     """
 
     index: int
     conditions: tuple[Condition, ...]
-    fraction: float | None
+    rollout: Bound | None
     variant: str | None
     aggregation: int | None
     no_group: Evaluation
     no_match: Evaluation
     out_of_rollout: Evaluation
-    matches: dict[str | None, Evaluation] = field(default_factory=dict, compare=False)
-
-    def match(self, variant: str | None) -> Evaluation:
-        """The answer for a subject that is let in."""
-        kept = self.matches.get(variant)
-        if kept is None:
-            kept = self.matches[variant] = Evaluation(True, outcomes.CONDITION_MATCH, variant, self.index)
-        return kept
+    match: Evaluation | None
+    matches: tuple[Evaluation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +49,7 @@ class Holdout:
     """Who is kept out; the answer names the holdout."""
 
     variant: str
-    fraction: float | None
+    excluded: Bound | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ class Rules:
 
     sets: tuple[ConditionSet, ...] = ()
     variants: tuple[str, ...] = ()
-    ends: tuple[float, ...] = ()
+    ends: tuple[Bound, ...] = ()
     payloads: Mapping[str, str] = field(default_factory=dict)
     aggregation: int | None = None
     holdout: Holdout | None = None
@@ -75,7 +71,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
-    """A flag as it is evaluated and answered. `verdict` is its answer for everybody, if it has one."""
+    """A flag as it is evaluated and answered. `verdict` is its answer for everybody, if it has one.
+
+    Persons are told apart by device, by the id that is kept for the flag, or else by their distinct id; `salt` is what
+    ids are hashed with.
+    """
 
     id: int
     key: str
@@ -89,6 +89,12 @@ class Flag:
     has_experiment: bool = False
     is_remote_configuration: bool = False
     verdict: Evaluation | None = None
+    by_distinct_id: bool = field(init=False)
+    salt: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_distinct_id", not (self.by_device or self.continuity))
+        object.__setattr__(self, "salt", bucketing.encoded(f"{self.key}."))
 
     def payload(self, evaluation: Evaluation) -> str | None:
         """The JSON text that goes with an answer."""
@@ -102,14 +108,15 @@ def compile_rules(filters: Any) -> Rules:
     document = mapping(filters, "filters")
     aggregation = _aggregation(document.get("aggregation_group_type_index"))
     multivariate = document.get("multivariate")
-    variants = [] if multivariate is None else listed(mapping(multivariate, "multivariate").get("variants"), "variants")
+    stored = [] if multivariate is None else listed(mapping(multivariate, "multivariate").get("variants"), "variants")
+    variants = tuple(_text(mapping(variant, "a variant").get("key")) for variant in stored)
     return Rules(
         sets=tuple(
-            _condition_set(group, index, aggregation)
+            _condition_set(group, index, aggregation, variants)
             for index, group in enumerate(listed(document.get("groups"), "groups"))
         ),
-        variants=tuple(_text(mapping(variant, "a variant").get("key")) for variant in variants),
-        ends=bucketing.boundaries(_percentage(variant.get("rollout_percentage")) for variant in variants),
+        variants=variants,
+        ends=bucketing.ends(_percentage(variant.get("rollout_percentage")) for variant in stored),
         payloads=_payloads(document.get("payloads")),
         aggregation=aggregation,
         holdout=_holdout(document.get("holdout")),
@@ -130,23 +137,27 @@ def _percentage(value: Any) -> float:
     return float(value)
 
 
-def _fraction(value: Any) -> float | None:
+def _bound(percentage: float) -> Bound | None:
     """The share to let in; None lets in everybody without hashing."""
-    percentage = 100.0 if value is None else _percentage(value)
-    return None if percentage == 100 else percentage / 100
+    return None if percentage == 100 else bucketing.up_to(percentage / 100)
 
 
 def _aggregation(value: Any) -> int | None:
     return None if value is None else group_type_index(value)
 
 
-def _condition_set(stored: Any, index: int, aggregation: int | None) -> ConditionSet:
+def _condition_set(stored: Any, index: int, aggregation: int | None, variants: tuple[str, ...]) -> ConditionSet:
     group = mapping(stored, "a group")
-    variant = group.get("variant")
+    variant, percentage = group.get("variant"), group.get("rollout_percentage")
+    matches = tuple(Evaluation(True, outcomes.CONDITION_MATCH, key, index) for key in (*variants, None))
+    if variant in variants:
+        match: Evaluation | None = matches[variants.index(variant)]
+    else:
+        match = None if variants else matches[-1]
     return ConditionSet(
         index=index,
         conditions=tuple(compile_condition(condition) for condition in listed(group.get("properties"), "properties")),
-        fraction=_fraction(group.get("rollout_percentage")),
+        rollout=None if percentage is None else _bound(_percentage(percentage)),
         variant=variant if isinstance(variant, str) else None,
         aggregation=_aggregation(group.get("aggregation_group_type_index"))
         if "aggregation_group_type_index" in group
@@ -154,6 +165,8 @@ def _condition_set(stored: Any, index: int, aggregation: int | None) -> Conditio
         no_group=Evaluation(False, outcomes.NO_GROUP_TYPE, None, index),
         no_match=Evaluation(False, outcomes.NO_CONDITION_MATCH, None, index),
         out_of_rollout=Evaluation(False, outcomes.OUT_OF_ROLLOUT_BOUND, None, index),
+        match=match,
+        matches=matches,
     )
 
 
@@ -170,7 +183,7 @@ def _holdout(stored: Any) -> Holdout | None:
     if isinstance(number, bool) or not isinstance(number, int):
         raise Malformed("a holdout has no number")
     excluded = _percentage(document.get("exclusion_percentage"))
-    return Holdout(f"holdout-{number}", _fraction(min(max(excluded, 0.0), 100.0)))
+    return Holdout(f"holdout-{number}", _bound(min(max(excluded, 0.0), 100.0)))
 
 
 def compile_flag(*, filters: Any, **columns: Any) -> Flag:

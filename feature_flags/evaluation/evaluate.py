@@ -1,11 +1,12 @@
 """Evaluating flags for a subject. Never raises, whatever was stored; the order of the steps is that of the text."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
 from common.matching import MISSING
 from feature_flags.evaluation import outcomes
-from feature_flags.evaluation.bucketing import MAX_ID_LENGTH, in_rollout, pick, share
+from feature_flags.evaluation.bucketing import MAX_ID_LENGTH, START, digest, encoded
 from feature_flags.evaluation.conditions import (
     CohortCondition,
     CohortNode,
@@ -17,7 +18,7 @@ from feature_flags.evaluation.conditions import (
     Negated,
     PersonCondition,
 )
-from feature_flags.evaluation.definitions import ENROLLMENT_KEY, ConditionSet, Flag
+from feature_flags.evaluation.definitions import ENROLLMENT_KEY, ConditionSet, Flag, Holdout
 from feature_flags.evaluation.outcomes import Evaluation
 from feature_flags.evaluation.project import Cohort, Definitions, Selection
 from feature_flags.evaluation.subject import Subject
@@ -32,14 +33,17 @@ _RANKS: Mapping[str, int] = {
 
 
 class Evaluator:
-    """Evaluates flags of one project for one subject, each flag and each cohort at most once."""
+    """Evaluates flags of one project for one subject: each flag, each cohort and each property at most once, however
+    many ask for it."""
 
-    __slots__ = ("_definitions", "_distinct_id", "_members", "_results", "_subject")
+    __slots__ = ("_definitions", "_distinct_id", "_held", "_members", "_results", "_subject")
 
     def __init__(self, definitions: Definitions, subject: Subject) -> None:
         self._definitions = definitions
         self._subject = subject
-        self._distinct_id = subject.distinct_id[:MAX_ID_LENGTH]
+        self._distinct_id = encoded(subject.distinct_id[:MAX_ID_LENGTH])
+        # What is known of conditions on the person alone; equal ones are the same object.
+        self._held: dict[Condition, bool] = {}
         self._results: dict[int, Evaluation] = {}
         self._members: dict[int, bool] = {}
 
@@ -61,7 +65,7 @@ class Evaluator:
                 return Evaluation(
                     enrolled is True or enrolled == "true", outcomes.SUPER_CONDITION_VALUE, condition_index=0
                 )
-        if rules.holdout is not None and self._is_held_out(flag):
+        if rules.holdout is not None and self._is_held_out(flag, rules.holdout):
             return Evaluation(True, outcomes.HOLDOUT_CONDITION_VALUE, rules.holdout.variant)
         best, best_rank, lacked_group = _NO_GROUPS, 0, False
         for conditions in rules.sets:
@@ -73,7 +77,7 @@ class Evaluator:
                 lacked_group = True
             if rank >= best_rank:
                 best, best_rank = answer, rank
-            if rank == 3 and rules.early_exit and self.bucketing_id(flag, conditions.aggregation) is not None:
+            if rank == 3 and rules.early_exit and self._bucketing_id(flag, conditions.aggregation) is not None:
                 break
         if lacked_group and best_rank == 2:
             return best._replace(lacked_group=True)
@@ -82,51 +86,50 @@ class Evaluator:
     def judge(self, flag: Flag, conditions: ConditionSet) -> Evaluation:
         """What one group of conditions comes to, taken alone."""
         aggregation = conditions.aggregation
-        identifier = self.bucketing_id(flag, aggregation)
+        plain = aggregation is None and flag.by_distinct_id
+        identifier = self._distinct_id if plain else self._bucketing_id(flag, aggregation)
         if identifier is None:
             return conditions.out_of_rollout if aggregation is None else conditions.no_group
         for condition in conditions.conditions:
-            if not self.holds(condition, aggregation):
+            held = self._held.get(condition)
+            if not (self.holds(condition, aggregation) if held is None else held):
                 return conditions.no_match
-        fraction = conditions.fraction
         # An empty id stands at the beginning of every rollout.
-        if fraction is not None and identifier and share(f"{flag.key}.{identifier}") > fraction:
+        if conditions.rollout is not None and identifier and digest(flag.salt + identifier) >= conditions.rollout:
             return conditions.out_of_rollout
-        return conditions.match(_variant(flag, conditions, identifier) if flag.rules.variants else None)
+        if conditions.match is not None:
+            return conditions.match
+        position = digest(flag.salt + identifier + b"variant") if identifier else START
+        return conditions.matches[bisect_right(flag.rules.ends, position)]
 
-    def _is_held_out(self, flag: Flag) -> bool:
-        identifier = self.bucketing_id(flag, flag.rules.aggregation)
-        if identifier is None or flag.rules.holdout is None:
+    def _is_held_out(self, flag: Flag, holdout: Holdout) -> bool:
+        identifier = self._bucketing_id(flag, flag.rules.aggregation)
+        if identifier is None:
             return False
-        fraction = flag.rules.holdout.fraction
-        return fraction is None or in_rollout(f"holdout-{identifier}", fraction)
+        return holdout.excluded is None or digest(b"holdout-" + identifier) < holdout.excluded
 
-    def bucketing_id(self, flag: Flag, aggregation: int | None) -> str | None:
+    def _bucketing_id(self, flag: Flag, aggregation: int | None) -> bytes | None:
         """What is hashed: the key of the group, the device, or the person as the flag knows them. None without one."""
         subject = self._subject
         if aggregation is not None:
             name = self._definitions.group_types.get(aggregation)
             identifier = None if name is None else subject.groups.get(name)
+        elif flag.by_distinct_id:
+            return self._distinct_id
         elif flag.by_device:
             identifier = subject.device_id
-        elif flag.continuity:
-            identifier = subject.overrides.get(flag.id) or subject.anonymous_id or subject.distinct_id
         else:
-            return self._distinct_id
-        return None if identifier is None else identifier[:MAX_ID_LENGTH]
+            identifier = subject.overrides.get(flag.id) or subject.anonymous_id or subject.distinct_id
+        return None if identifier is None else encoded(identifier[:MAX_ID_LENGTH])
 
     # --- one condition ---------------------------------------------------------------------------------------------
 
     def holds(self, condition: Condition, aggregation: int | None) -> bool:
         """Whether a condition of a flag holds; `aggregation` is that of its group."""
         if isinstance(condition, PersonCondition):
-            # As `matches` and `read` do, without calling them: most conditions are of this kind.
-            value = self._subject.person.get(condition.key, MISSING)
-            if value is MISSING:
-                value = condition.read(self._subject.person)
-                if value is MISSING:
-                    return condition.matcher.when_missing
-            return condition.matcher.test(value, self._subject.moment)
+            held = condition.matcher.matches(condition.read(self._subject.person), self._subject.moment)
+            self._held[condition] = held
+            return held
         if isinstance(condition, CohortCondition):
             return self.is_member(condition.cohort_id) is condition.wanted
         if isinstance(condition, GroupCondition):
@@ -176,11 +179,3 @@ class Evaluator:
             return not self.holds(node.condition, None)
         return self.holds(node, None)
 
-
-def _variant(flag: Flag, conditions: ConditionSet, identifier: str) -> str | None:
-    variants = flag.rules.variants
-    if conditions.variant is not None and conditions.variant in variants:
-        return conditions.variant
-    position = share(f"{flag.key}.{identifier}variant") if identifier else 0.0
-    index = pick(position, flag.rules.ends)
-    return None if index is None else variants[index]

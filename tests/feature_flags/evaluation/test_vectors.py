@@ -1,5 +1,6 @@
 """The documented test vectors: hashes, bucketing series, weight boundaries, whole evaluations."""
 
+from bisect import bisect_left, bisect_right
 from typing import Any
 
 import pytest
@@ -26,12 +27,20 @@ def test_series__puts_each_id_where_it_belongs(series: dict[str, Any]) -> None:
     assert found == series["expected"]
 
 
+def digest_at(share: float) -> bytes:
+    """The first digest whose share is not less."""
+    numbers = range(16**15)
+    number = bisect_left(numbers, share, key=lambda number: float(number) / float(16**15 - 1))
+    return (number << 4).to_bytes(8) + bytes(12)
+
+
 @pytest.mark.parametrize("cumulative", HASH["cumulative"], ids=lambda row: str(row["weights"]))
 def test_weights__end_at_their_unrounded_running_sum(cumulative: dict[str, Any]) -> None:
-    ends = bucketing.boundaries(cumulative["weights"])
-    assert list(ends) == cumulative["boundaries"]
+    assert list(bucketing.boundaries(cumulative["weights"])) == cumulative["boundaries"]
+    ends = bucketing.ends(cumulative["weights"])
     for picked in cumulative["picks"]:
-        assert bucketing.pick(picked["hash"], ends) == picked["index"]
+        index = bisect_right(ends, digest_at(picked["hash"]))
+        assert (None if index == len(ends) else index) == picked["index"]
 
 
 @pytest.mark.parametrize("case", EVALUATION["cases"], ids=lambda case: case["name"])
