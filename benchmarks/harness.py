@@ -35,7 +35,11 @@ class Service:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.credentials['personal_api_key']}"}
+        # Client libraries say who they are; some answers depend on it.
+        return {
+            "Authorization": f"Bearer {self.credentials['personal_api_key']}",
+            "User-Agent": "posthog-python/7.91.1",
+        }
 
     def connect(self) -> HTTPConnection:
         address = urlsplit(self.base_url)

@@ -12,13 +12,14 @@ import binascii
 import json
 import re
 import zlib
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.http.request import UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -31,6 +32,7 @@ COMPRESSIONS = frozenset({"gzip", "gzip-js", "base64"})
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _FORM_FIELD = b"data="
+_LONGEST_KEPT_QUERY = 200
 # A comma that nothing follows; strings are matched first, so that commas inside them are left alone. A string without
 # an end is matched too, lest every quotation mark in it be tried as a beginning.
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+"?)|,(?=\s*[}\]])', re.DOTALL)
@@ -62,7 +64,7 @@ def payload(request: HttpRequest, *, limit: int, lz64: bool) -> Any:
     None when it carries nothing. `limit` holds for the unpacked bytes. `lz64` says whether that compression is
     offered here. Raises UnreadableRequest or PayloadTooLarge, nothing else.
     """
-    compression = request.GET.get("compression", "")
+    compression = query(request).get("compression", "")
     if compression and compression not in COMPRESSIONS and not (lz64 and compression == "lz64"):
         raise UnsupportedCompression(f"unsupported compression {compression[:20]!r}")
     packed = _sent(request)
@@ -71,9 +73,21 @@ def payload(request: HttpRequest, *, limit: int, lz64: bool) -> Any:
     return loads(_unpacked(packed, request=request, compression=compression, limit=limit), limit=limit)
 
 
+def query(request: HttpRequest) -> QueryDict:
+    """The parameters of the query, as `request.GET` has them. Clients send few different ones, so they are kept."""
+    text = request.META.get("QUERY_STRING", "")
+    return _parsed(text) if len(text) <= _LONGEST_KEPT_QUERY else request.GET
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> QueryDict:
+    # WSGI hands bytes over as Latin-1.
+    return QueryDict(text.encode("latin-1"))
+
+
 def _sent(request: HttpRequest) -> bytes:
     if request.method == "GET":
-        return _with_plus(request.GET.get("data", ""))
+        return _with_plus(query(request).get("data", ""))
     try:
         return request.body
     except RequestDataTooBig as error:

@@ -10,11 +10,12 @@ from experiments_service import health
 handler500 = "common.api.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    # Addresses are tried in this order: first what client libraries call all the time.
+    path("", include("feature_flags.urls")),
+    path("", include("events.urls")),
+    path("", include("projects.urls")),
     path("_livez", health.livez),
     path("_readyz", health.readyz),
-    path("", include("projects.urls")),
-    path("", include("events.urls")),
-    path("", include("feature_flags.urls")),
     path("", include("experiments.pages.urls")),
     path("admin/", admin.site.urls),
     re_path(r"^api/schema/?$", DocumentView.as_view(), name="schema"),

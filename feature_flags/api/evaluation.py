@@ -46,7 +46,7 @@ _NOTHING_ASKED = orjson.dumps(
 @sdk_endpoint()
 def flags(request: HttpRequest) -> HttpResponse:
     version = _version(request)
-    if version is None and "config" not in request.GET:
+    if version is None and "config" not in sdk_requests.query(request):
         return _answer(request, flag_records.records, with_config=True)
     if version is None or version < 2:
         return _answer(request, flag_records.values_and_payloads, with_config=_asks_config(request))
@@ -64,16 +64,16 @@ def decide(request: HttpRequest) -> HttpResponse:
 
 
 def _version(request: HttpRequest) -> int | None:
-    sent = request.GET.get("v", "")
+    sent = sdk_requests.query(request).get("v", "")
     return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 4 else None
 
 
 def _asks_config(request: HttpRequest) -> bool:
-    return request.GET.get("config", "").lower() in _TRUE
+    return sdk_requests.query(request).get("config", "").lower() in _TRUE
 
 
 def _answer(request: HttpRequest, shape: Shape, *, with_config: bool) -> HttpResponse:
-    query = request.GET
+    query = sdk_requests.query(request)
     if request.method == "GET":
         return json_answer(b"{" + shape([], {}) + b"," + _NOTHING_ASKED + b"," + _identity(request) + b"}")
     body = sdk_requests.payload(request, limit=MAX_BYTES, lz64=False)
@@ -106,8 +106,13 @@ def _found(request: HttpRequest, project: ProjectDefinitions, sent: FlagsRequest
 
 def _identity(request: HttpRequest) -> bytes:
     """Which request this answers, and when it was answered."""
-    try:
-        number = UUID(request.META.get("HTTP_X_REQUEST_ID", ""))
-    except ValueError:
-        number = uuid4()
+    named = request.META.get("HTTP_X_REQUEST_ID")
+    number = uuid4() if named is None else _uuid(named) or uuid4()
     return b'"requestId":"%b","evaluatedAt":%d' % (str(number).encode(), time.time_ns() // 1_000_000)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -17,7 +17,7 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class PersonCondition:
-    """A property of the person. `instead` are the keys read when `key` is missing. Equal ones of flags are one object."""
+    """A property of the person. `instead` are the keys read when `key` is missing."""
 
     key: str
     matcher: Matcher

@@ -178,4 +178,3 @@ class Evaluator:
         if isinstance(node, Negated):
             return not self.holds(node.condition, None)
         return self.holds(node, None)
-
