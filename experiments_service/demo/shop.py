@@ -4,6 +4,7 @@ Visitors differ: some come often, some spend more. The shop is busier on weekday
 `BEHAVIOURS` and nowhere else, so that the results have something to find, and something not to find.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from typing import Any
 import orjson
 
 from events.incoming import IncomingEvent, new_uuid
-from feature_flags.evaluation.bucketing import boundaries, pick, share
+from feature_flags.evaluation.bucketing import digest, ends
 
 FLAG_KEY = "demo-one-page-checkout"
 VARIANTS: Mapping[str, tuple[str, float]] = {
@@ -45,13 +46,13 @@ _HOURS = (1, 1, 1, 1, 1, 2, 4, 7, 10, 11, 11, 11, 12, 12, 11, 11, 11, 12, 14, 16
 _DEVICES = (("Desktop", "Firefox"), ("Desktop", "Chrome"), ("Mobile", "Mobile Safari"), ("Mobile", "Chrome"))
 _COUNTRIES = ("DE", "FR", "GB", "NL", "PL", "US")
 _PRODUCTS = ("armchair", "bookcase", "desk", "lamp", "rug", "sofa", "table")
-_ENDS = boundaries(weight for _, weight in VARIANTS.values())
+_ENDS = ends(weight for _, weight in VARIANTS.values())
 
 
 def variant_of(distinct_id: str) -> str:
     """The variant that the flag serves this visitor."""
-    index = pick(share(f"{FLAG_KEY}.{distinct_id}variant"), _ENDS)
-    if index is None:
+    index = bisect_right(_ENDS, digest(f"{FLAG_KEY}.{distinct_id}variant".encode()))
+    if index == len(_ENDS):
         raise ValueError("the weights of the variants do not reach 100")
     return list(VARIANTS)[index]
 
