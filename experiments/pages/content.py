@@ -69,14 +69,14 @@ class MetricSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """Everything that comes from one results answer."""
+    """Everything that comes from one results answer. `exposures` is None when how many there were is not known."""
 
     method: str
     baseline: str
     findings: tuple[Finding, ...]
     exposures_plot: Plot | None
     exposures_text: str
-    exposures: Table
+    exposures: Table | None
     split: str
     total: str
     overview: Table | None
@@ -105,9 +105,9 @@ def results_of(answer: Json, *, documents: Mapping[str, Json], shares: Mapping[s
         findings=tuple(_findings(answer["health"], names)),
         exposures_plot=_exposures_plot(exposures) if any(totals.values()) else None,
         exposures_text=f"Cumulative exposures by day. In the end: {told}.",
-        exposures=_exposures_table(exposures, shares=shares, unit=unit),
+        exposures=_exposures_table(exposures, shares=shares, unit=unit) if totals else None,
         split=_split(exposures["sample_ratio_mismatch"], unit=unit),
-        total=figures.plural(sum(totals.values()), unit),
+        total=figures.plural(sum(totals.values()), unit) if totals else "not known",
         overview=_overview(answer, names),
         primary=tuple(by_role["primary"]),
         secondary=tuple(by_role["secondary"]),

@@ -18,7 +18,9 @@ from experiments.pages.figures import Scale, count
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _VERSION = "6.4"
 _TONES = ("better", "worse", "unclear")
-_SHAPES = ("triangle-up", "triangle-down", "circle")
+# A cross as an SVG path: that of Vega is a plus.
+_CROSS = "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"
+_SHAPES = ("diamond", _CROSS, "circle")
 _DASHES = ([1, 0], [1, 0], [5, 3])
 _MOST_DAYS = 120
 _LABEL_GAP = 16
@@ -116,7 +118,7 @@ def _forest(estimates: Sequence[Estimate], *, scale: Scale, is_narrow: bool) -> 
             for end in ("low", "high")
         ),
         {
-            "mark": {"type": "point", "filled": True, "size": 120, "opacity": 1},
+            "mark": {"type": "point", "filled": True, "size": 140, "opacity": 1},
             "encoding": {
                 "y": y,
                 "x": {"field": "effect", "type": "quantitative"},

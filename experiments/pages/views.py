@@ -90,26 +90,28 @@ def experiment_page(request: HttpRequest, project_id: str, experiment_id: str) -
         return _missing(request)
     if request.method == "POST":
         return _refreshed(request, experiment)
-    results: Results | None = None
-    answer: dict[str, Any] = {}
-    problem, status = "", 200
-    if experiment.start_date is not None:
-        try:
-            answer = requests.results(experiment)
-            results = _results(experiment, answer)
-        except Invalid as refusal:
-            problem = refusal.detail
-        except StoreTimeout:
-            problem, status = report.timeout_text(), 504
+    answer, problem, status = _answer(experiment)
     context = {
         **_facts(experiment),
         "project": project,
         "experiment": experiment,
-        "results": results,
-        "freshness": _freshness(answer, zone=project.timezone) if answer else None,
+        "results": None if answer is None else _results(experiment, answer),
+        "freshness": None if answer is None else _freshness(answer, zone=project.timezone),
         "problem": problem,
     }
     return _page(request, "experiments/results.html", context, status=status)
+
+
+def _answer(experiment: Experiment) -> tuple[dict[str, Any] | None, str, int]:
+    """The results of a started experiment, what is to be said of them, and the status of the page."""
+    if experiment.start_date is None:
+        return None, "", 200
+    try:
+        return requests.results(experiment), "", 200
+    except Invalid as refusal:
+        return None, refusal.detail, 200
+    except StoreTimeout:
+        return requests.stored_results(experiment), report.timeout_text(), 504
 
 
 def _refreshed(request: HttpRequest, experiment: Experiment) -> HttpResponse:
@@ -186,7 +188,14 @@ def _facts(experiment: Experiment) -> dict[str, Any]:
         "flag_key": flag.plain_key,
         "variants": _variants(experiment),
         "method": words.method(settings),
-        "metric_count": len(report.listed_metrics(experiment)),
+        "metrics": [
+            {
+                "name": listed.name or words.KINDS.get(listed.document["metric_type"], "Metric"),
+                "role": listed.role,
+                "definition": words.definition(listed.document),
+            }
+            for listed in report.listed_metrics(experiment)
+        ],
     }
 
 
@@ -228,6 +237,7 @@ def _freshness(answer: Mapping[str, Any], *, zone: str) -> dict[str, Any]:
         "as_of_exactly": format_datetime(as_of),
         "fresh_until": figures.moment(fresh_until, zone=zone),
         "is_cached": answer["is_cached"],
+        "is_fresh": fresh_until > timezone.now(),
         "closed": answer["window"]["closed"],
         "zone": zone,
     }

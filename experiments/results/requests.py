@@ -18,8 +18,9 @@ from experiments.results import answers, cache, compute, report
 from experiments.results.cache import Answered
 from experiments.results.design import Design, design_of
 from experiments.results.expired import expired_answer
+from experiments.results.report import ListedMetric
 from experiments.results.selections import Selections
-from experiments.results.spec import spec_of
+from experiments.results.spec import AnalysisSpec, spec_of
 
 
 def require_started(experiment: Experiment) -> None:
@@ -43,9 +44,7 @@ def results(
     listed = report.listed_metrics(experiment)
     if metric_uuid is not None and all(one.uuid != metric_uuid for one in listed):
         raise Invalid(f"Metric '{metric_uuid}' does not belong to this experiment.", attr="metric_uuid")
-    design = design_of(experiment, now=timezone.now())
-    documents = [(one.document, one.name, one.role, _actions_of(experiment, one.document)) for one in listed]
-    spec = spec_of(experiment, kind="results", design=design, documents=documents, breakdown=list(breakdown) or None)
+    spec = _results_spec(experiment, listed=listed, breakdown=breakdown)
 
     def computed(now: datetime) -> dict[str, Any]:
         cut = report.take_cut(experiment, now=now, listed=listed, breakdown=list(breakdown) or None)
@@ -63,6 +62,21 @@ def results(
         # The family of the adjusted p-values stays all primary metrics.
         body["metrics"] = [metric for metric in body["metrics"] if metric["uuid"] == metric_uuid]
     return body
+
+
+def stored_results(experiment: Experiment) -> dict[str, Any] | None:
+    """The last stored results answer, however old; None without one. Raises what `results` raises, StoreTimeout not."""
+    require_started(experiment)
+    spec = _results_spec(experiment, listed=report.listed_metrics(experiment), breakdown=())
+    span = cache.fresh_for(is_open=spec.design.is_open)
+    answered = cache.stored(spec.digest, span=span, however_old=True)
+    return None if answered is None else _with_freshness(answered)
+
+
+def _results_spec(experiment: Experiment, *, listed: Sequence[ListedMetric], breakdown: Sequence[str]) -> AnalysisSpec:
+    design = design_of(experiment, now=timezone.now())
+    documents = [(one.document, one.name, one.role, _actions_of(experiment, one.document)) for one in listed]
+    return spec_of(experiment, kind="results", design=design, documents=documents, breakdown=list(breakdown) or None)
 
 
 def _actions_of(experiment: Experiment, document: dict[str, Any]) -> list[Any]:

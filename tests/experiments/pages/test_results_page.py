@@ -6,7 +6,7 @@ from html import unescape
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 
 from events.store import partitions
 from events.store.base import StoreTimeout
@@ -127,6 +127,7 @@ def test_draft__shows_facts_and_no_results(browser: Client, experiments: Experim
     assert "Does it help?" in text
     assert "The experiment has not been started yet" in text
     assert re.search(r"control 50 % [^%]*· baseline", text)
+    assert "Sign-up primary signup" in text
     assert "Exposures" not in text
     assert not StoredAnswer.objects.exists()
 
@@ -259,18 +260,49 @@ def test_results__no_variant_left__is_told_in_words(
     assert "No results Feature flag has no variants" in text_of(answer)
 
 
-def test_results__time_limit_passed__is_told_in_words(
-    browser: Client, experiments: Experiments, project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def too_slow(*args: Any, **kwargs: Any) -> None:
+@pytest.fixture
+def too_slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on no results can be computed in time."""
+
+    def take_too_long(*args: Any, **kwargs: Any) -> None:
         raise StoreTimeout("too slow")
 
-    monkeypatch.setattr(report, "take_cut", too_slow)
+    return lambda: monkeypatch.setattr(report, "take_cut", take_too_long)
+
+
+def test_results__time_limit_passed__is_told_in_words(
+    browser: Client, experiments: Experiments, project: Project, too_slow: Callable[[], None]
+) -> None:
     path = path_of(experiments.running(metrics=[SIGNUP]), project)
+    too_slow()
     answer = browser.get(path)
     assert answer.status_code == 504
-    assert "The query exceeded the time limit of 600 seconds." in text_of(answer)
+    assert "No results The query exceeded the time limit of 600 seconds." in text_of(answer)
     assert browser.post(path).status_code == 303
+
+
+@pytest.mark.usefixtures("hundred")
+def test_results__time_limit_passed__shows_the_last_ones(
+    browser: Client, experiments: Experiments, project: Project, too_slow: Callable[[], None]
+) -> None:
+    path = path_of(experiments.running(metrics=[SIGNUP]), project)
+    browser.get(path)
+    too_slow()
+    with override_settings(EXPERIMENT_RESULTS_FRESH_SECONDS_OPEN=0):
+        text = text_of(browser.get(path))
+    assert "No newer results The query exceeded the time limit of 600 seconds." in text
+    assert "out of date, but the last there are" in text
+    assert "Significant, favourable" in text
+
+
+@override_settings(EVENTS_RETENTION_MONTHS=1)
+def test_results__events_expired__claims_nothing(browser: Client, experiments: Experiments, project: Project) -> None:
+    experiment = experiments.made(start_date="2020-01-01T00:00:00Z", metrics=[SIGNUP])
+    text = text_of(browser.get(path_of(experiment, project)))
+    assert "Exposed not known" in text
+    assert "How many were exposed is not known any more." in text
+    assert "No problem was found" not in text
+    assert re.search(r"Sign-up Funnel · .* No result ", text)
 
 
 # --- Freshness -------------------------------------------------------------------------------------------------
