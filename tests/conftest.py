@@ -13,7 +13,14 @@ from django.db import connections
 from feature_flags.definitions_cache import cache
 from tests import live_service, session_database
 
-pytest_plugins = ["tests.browser", "tests.capturing", "tests.cast", "tests.documented_answers", "tests.gated_writes"]
+pytest_plugins = [
+    "tests.browser",
+    "tests.capturing",
+    "tests.cast",
+    "tests.documented_answers",
+    "tests.gated_writes",
+    "tests.together",
+]
 
 _resources = pytest.StashKey[ExitStack]()
 _database_url = pytest.StashKey[str]()

@@ -1,28 +1,20 @@
 """Two requests at the same moment, on real rows and real threads: one outcome of two, and never a deadlock.
 
-A deadlock, or any other failure of a thread, fails the test; so does a round that takes longer than `PATIENCE`.
+A deadlock, or any other failure of a thread, fails the test; so does a round that takes too long.
 """
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connections
-from django.test import Client
 
 from activity.models import ActivityEntry
 from experiments.models import Experiment
 from feature_flags.models import FeatureFlag
-from projects.models import Project, User
-from tests.cast import key_for
+from tests.together import Caller, Send, Together, details, statuses
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PATIENCE = 20  # seconds
 ROUNDS = {
     "two launches": 75,
     "launch and delete": 75,
@@ -38,72 +30,10 @@ VARIANTS = [{"key": "control", "rollout_percentage": 50}, {"key": "test", "rollo
 OPEN = {"properties": [], "rollout_percentage": 100}
 
 Json = dict[str, Any]
-Send = Callable[[], Any]
 
 
 def test_rounds__in_total__are_500() -> None:
     assert sum(ROUNDS.values()) == 500
-
-
-class Caller:
-    """Sends JSON requests; may be shared by threads."""
-
-    def __init__(self, project: Project, key: str) -> None:
-        self.base = f"/api/projects/{project.pk}/"
-        self.client = Client(headers={"authorization": f"Bearer {key}"})
-
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        text = "" if body is None else json.dumps(body)
-        return self.client.generic(method, self.base + path, text, content_type="application/json", headers=headers)
-
-    def made(self, path: str, body: Json) -> Json:
-        answer = self.send("POST", path, body)
-        assert answer.status_code in {200, 201}, answer.content
-        made: Json = answer.json()
-        return made
-
-    def experiment(self, **body: Any) -> Json:
-        return self.made("experiments/", {"name": "Cart", "feature_flag_key": "cart"} | body)
-
-
-@pytest.fixture
-def caller(project: Project, member: User) -> Caller:
-    return Caller(project, key_for(member))
-
-
-Together = Callable[..., list[Any]]
-
-
-@pytest.fixture
-def together() -> Iterator[Together]:
-    """`together(first, second)`: both sent at one moment, each by its own thread on its own connection."""
-    barrier = Barrier(2, timeout=PATIENCE)
-
-    def at_once(act: Send) -> Any:
-        barrier.wait()
-        return act()
-
-    def hang_up() -> None:
-        barrier.wait()  # so that each thread gets one of the two calls
-        connections.close_all()
-
-    with ThreadPoolExecutor(2) as threads:
-
-        def run(first: Send, second: Send) -> list[Any]:
-            waiting = [threads.submit(at_once, first), threads.submit(at_once, second)]
-            return [future.result(timeout=PATIENCE) for future in waiting]
-
-        yield run
-        for future in [threads.submit(hang_up), threads.submit(hang_up)]:
-            future.result(timeout=PATIENCE)
-
-
-def statuses(answers: list[Any]) -> tuple[int, ...]:
-    return tuple(answer.status_code for answer in answers)
-
-
-def details(answers: list[Any]) -> set[str]:
-    return {answer.json()["detail"] for answer in answers if answer.status_code >= 400}
 
 
 def test_launch__twice_at_once__succeeds_once(caller: Caller, together: Together) -> None:
