@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from django.db import Error, connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 logger = logging.getLogger(__name__)
@@ -19,16 +20,25 @@ _LOCK_TIMEOUT = "2s"
 # The months that this process has seen to exist.
 _known: set[date] = set()
 
-_EXISTS = "SELECT to_regclass(%s) IS NOT NULL"
+# By the rows of the catalog: what to_regclass did not find, it does not find later in the same transaction either.
+_EXISTS = """
+SELECT EXISTS (
+    SELECT FROM pg_inherits JOIN pg_class children ON children.oid = pg_inherits.inhrelid
+    WHERE pg_inherits.inhparent = 'events_event'::regclass AND children.relname = %s
+)
+"""
 _NAMES = """
 SELECT children.relname FROM pg_inherits
 JOIN pg_class children ON children.oid = pg_inherits.inhrelid
 WHERE pg_inherits.inhparent = 'events_event'::regclass AND children.relname ~ '^events_event_[0-9]{4}_[0-9]{2}$'
 ORDER BY children.relname
 """
-_MAKE = """
+# One maker at a time: the others must see what it has made, not make it again.
+_LOCK = """
 SET LOCAL lock_timeout = '{timeout}';
-SELECT pg_advisory_xact_lock(hashtext('events_event partitions'));
+SELECT pg_advisory_xact_lock(hashtext('events_event partitions'))
+"""
+_MAKE = """
 CREATE TABLE IF NOT EXISTS {name} (LIKE events_event);
 CREATE UNIQUE INDEX IF NOT EXISTS {name}_unique ON {name} (project_id, ((timestamp AT TIME ZONE 'UTC')::date), uuid);
 LOCK TABLE events_event_rest IN ACCESS EXCLUSIVE MODE;
@@ -92,20 +102,21 @@ def _month_in(name: str) -> date:
     return date(int(year), int(month), 1)
 
 
+def _exists(cursor: CursorWrapper, name: str) -> bool:
+    cursor.execute(_EXISTS, [name])
+    exists: bool = cursor.fetchone()[0]
+    return exists
+
+
 def _ensure(month: date) -> None:
     name = _name(month)
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_EXISTS, [name])
-            if not cursor.fetchone()[0]:
-                cursor.execute(
-                    _MAKE.format(
-                        name=name,
-                        start=f"{month} 00:00:00+00",
-                        end=f"{later(month, 1)} 00:00:00+00",
-                        timeout=_LOCK_TIMEOUT,
-                    )
-                )
+            if not _exists(cursor, name):
+                cursor.execute(_LOCK.format(timeout=_LOCK_TIMEOUT))
+                if not _exists(cursor, name):
+                    start, end = f"{month} 00:00:00+00", f"{later(month, 1)} 00:00:00+00"
+                    cursor.execute(_MAKE.format(name=name, start=start, end=end))
     except Error:
         # Another process may have made it, or a long read holds the table: the default partition takes the events.
         logger.warning("partition not made", extra={"fields": {"partition": name}}, exc_info=True)

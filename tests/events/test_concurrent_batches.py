@@ -3,7 +3,7 @@
 import random
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from events import ingestion
 from events.identity import natural_id
 from events.incoming import Clock, read_event
 from events.models import Event, Group, Person, PersonDistinctId
+from events.store import partitions
 from projects.models import Project
 from tests.capturing import event, overrides
 
@@ -158,3 +159,13 @@ def test_same_groups_and_names__from_many_clients__are_made_once(project: Projec
     for group in Group.objects.filter(project=project):
         assert group.group_properties
     assert project.event_definitions.count() == 1
+
+
+def test_first_events_of_a_month__from_many_clients__share_one_partition(project: Project, caplog: Any):
+    month = partitions.later(partitions.month_of(datetime.now(UTC)), -20)
+    partitions.drop_before(datetime(month.year, month.month, 1, tzinfo=UTC) + timedelta(days=40))
+    batch = [event(timestamp=f"{month}T12:00:00Z")]
+    store_from_many_threads(project, [[batch]] * THREADS)
+
+    assert Event.objects.filter(project=project).count() == THREADS
+    assert [record.message for record in caplog.records if "partition" in record.message] == []
