@@ -13,6 +13,9 @@ IDENTIFY = "$groupidentify"
 GroupKeys = tuple[str | None, str | None, str | None, str | None, str | None]
 NO_GROUPS: GroupKeys = (None, None, None, None, None)
 _DIRECT = tuple((index, f"$group_{index}") for index in range(MAX_GROUP_TYPES))
+# Types by project, as this process has seen them stored. A type is never removed and keeps its index.
+_known: dict[int, dict[str, int]] = {}
+_MOST_KNOWN = 10_000
 
 _MAKE_TYPES = """
 INSERT INTO events_grouptype (project_id, group_type, group_type_index)
@@ -55,8 +58,13 @@ def types_named(event: IncomingEvent) -> Iterable[str]:
 def indexes(*, project_id: int, names: Iterable[str]) -> dict[str, int]:
     """The index of each group type; new ones get the next, those beyond the most a project may have get none."""
     wanted = list(dict.fromkeys(names))
-    known = _types(project_id)
-    if len(known) < MAX_GROUP_TYPES and not known.keys() >= set(wanted):
+    known = _known.get(project_id, {})
+    if not _suffices(known, wanted):
+        known = _types(project_id)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[project_id] = known
+    if not _suffices(known, wanted):
         with connection.cursor() as cursor:
             # One maker at a time: the next index is a count.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext('events_grouptype'), %s)", [project_id % 2**31])
@@ -66,6 +74,10 @@ def indexes(*, project_id: int, names: Iterable[str]) -> dict[str, int]:
             )
         known = _types(project_id)
     return known
+
+
+def _suffices(known: Mapping[str, int], wanted: Iterable[str]) -> bool:
+    return len(known) == MAX_GROUP_TYPES or known.keys() >= set(wanted)
 
 
 def _types(project_id: int) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """Storing a batch of events: in one transaction, all or nothing, with everything they say of persons and groups."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from events import definitions, groups, persons, retention
 from events.identity import natural_id, step_of
 from events.incoming import IncomingEvent, text_of
 from events.models import MAX_FLAG_KEY
-from events.store import StoredEvent, event_store
+from events.store import StoredBefore, StoredEvent, event_store
 from projects.models import Project
 
 
@@ -42,10 +43,11 @@ def store(*, project: Project, events: Sequence[IncomingEvent]) -> Stored:
     if not kept:
         return Stored(stored=0, duplicates=len(events) - expired, expired=expired)
     event_store().prepare(times=_one_of_each_month(kept))
-    with transaction.atomic():
-        stored = _store(project.pk, kept)
-        if not project.ingested_event:
-            Project.objects.filter(pk=project.pk).update(ingested_event=True)
+    try:
+        stored = _store(project, kept, append=event_store().append_new)
+    except StoredBefore:
+        # Sent again: seldom, and worth a slower way.
+        stored = _store(project, kept, append=event_store().append)
     return Stored(stored=stored, duplicates=len(events) - expired - stored, expired=expired)
 
 
@@ -71,15 +73,20 @@ def _one_of_each_month(events: Iterable[IncomingEvent]) -> Iterable[datetime]:
     return {(event.timestamp.year, event.timestamp.month): event.timestamp for event in events}.values()
 
 
-def _store(project_id: int, events: Sequence[IncomingEvent]) -> int:
+@transaction.atomic
+def _store(project: Project, events: Sequence[IncomingEvent], *, append: Callable[..., int]) -> int:
+    project_id = project.pk
     type_names = dict.fromkeys(name for event in events for name in groups.types_named(event))
     types = groups.indexes(project_id=project_id, names=type_names) if type_names else {}
     owners = _owners(project_id, events)
     identified = [event for event in events if event.event == groups.IDENTIFY]
     groups.identify(project_id=project_id, events=identified, types=types)
     definitions.see(project_id=project_id, names={event.event for event in events})
-    rows = [_row(event, project_id, owners, types) for event in events]
-    return event_store().append(project_id=project_id, events=rows)
+    in_order = sorted(events, key=attrgetter("uuid"))
+    stored = append(project_id=project_id, events=(_row(event, project_id, owners, types) for event in in_order))
+    if not project.ingested_event:
+        Project.objects.filter(pk=project_id).update(ingested_event=True)
+    return stored
 
 
 def _owners(project_id: int, events: Sequence[IncomingEvent]) -> Mapping[str, tuple[int, UUID]]:

@@ -1,6 +1,9 @@
 """What happened, and to whom: events, the persons and groups they belong to, and named sets of events.
 
 Stored events are read and written through `events.store` only; `Event` describes their table.
+
+Where a unique constraint begins with the project, the project has no index of its own: it would cost every write, and
+mislead the planner of a young database into reading all rows of a project.
 """
 
 from uuid import uuid4
@@ -53,7 +56,7 @@ class Person(models.Model):
     without a person and events from before a merge find their person without being rewritten.
     """
 
-    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="persons")
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="persons", db_index=False)
     uuid = models.UUIDField(editable=False)
     properties = models.JSONField(default=dict)
     is_identified = models.BooleanField(default=False)
@@ -78,7 +81,7 @@ class Person(models.Model):
 class PersonDistinctId(models.Model):
     """One id that clients send for a person. Ids of a person are in the order in which they joined it."""
 
-    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+", db_index=False)
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="distinct_id_rows")
     distinct_id = models.CharField(max_length=MAX_DISTINCT_ID)
     joined_at = models.DateTimeField(default=timezone.now)
@@ -94,7 +97,7 @@ class PersonDistinctId(models.Model):
 class PersonOverride(models.Model):
     """Events stored under `old_person_id` belong to `person_id` now. No override leads to another."""
 
-    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+", db_index=False)
     old_person_id = models.UUIDField()
     person_id = models.UUIDField()
 
@@ -147,7 +150,9 @@ class CohortMembership(models.Model):
 class GroupType(models.Model):
     """A kind of group, such as `company`; made by the first event that names it, never removed."""
 
-    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="group_types")
+    project = models.ForeignKey(
+        "projects.Project", on_delete=models.CASCADE, related_name="group_types", db_index=False
+    )
     group_type = models.CharField(max_length=MAX_GROUP_TYPE)
     group_type_index = models.PositiveSmallIntegerField()
     name_singular = models.CharField(max_length=MAX_GROUP_TYPE, null=True)
@@ -169,7 +174,7 @@ class GroupType(models.Model):
 class Group(models.Model):
     """What is known of one group."""
 
-    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="groups")
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="groups", db_index=False)
     group_type_index = models.PositiveSmallIntegerField()
     group_key = models.CharField(max_length=MAX_GROUP_KEY)
     group_properties = models.JSONField(default=dict)
@@ -192,7 +197,9 @@ class EventDefinition(models.Model):
     """An event name of the project. `last_seen_at` is exact to the hour."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="event_definitions")
+    project = models.ForeignKey(
+        "projects.Project", on_delete=models.CASCADE, related_name="event_definitions", db_index=False
+    )
     name = models.CharField(max_length=MAX_EVENT_NAME)
     created_at = models.DateTimeField(default=timezone.now)
     last_seen_at = models.DateTimeField(default=timezone.now)

@@ -22,7 +22,8 @@ _ATTEMPTS = 10
 _OWNERS = """
 SELECT distinct_ids.distinct_id, persons.id, persons.uuid
 FROM events_persondistinctid distinct_ids JOIN events_person persons ON persons.id = distinct_ids.person_id
-WHERE distinct_ids.project_id = %(project)s AND distinct_ids.distinct_id = ANY(%(ids)s)
+WHERE distinct_ids.project_id = %(project)s
+  AND distinct_ids.distinct_id = ANY(ARRAY(SELECT json_array_elements_text(%(ids)s::json)))
 """
 
 # A person whose natural id was merged away gets a fresh one. What a concurrent batch makes first is not made here.
@@ -108,7 +109,7 @@ def find(*, project_id: int, distinct_ids: Collection[str]) -> Owners:
     """The person (id and uuid) of every distinct id that has one."""
     if not distinct_ids:
         return {}
-    rows = _select(_OWNERS, project=project_id, ids=list(distinct_ids))
+    rows = _select(_OWNERS, project=project_id, ids=orjson.dumps(list(distinct_ids)).decode())
     return {distinct_id: (person_id, uuid) for distinct_id, person_id, uuid in rows}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from events import definitions, groups
 from events.models import Event, Person, PersonDistinctId, PersonOverride
 from events.store import partitions
 from projects.models import Project
@@ -14,9 +15,10 @@ Capture = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
-def _forget_partitions():
+def _forget_what_is_stored():
     """What one test makes is rolled back, so the next one must not believe that it is there."""
-    partitions._known.clear()
+    for known in (partitions._known, definitions._known, groups._known):
+        known.clear()
 
 
 @pytest.fixture

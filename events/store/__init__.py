@@ -5,10 +5,10 @@
 
 from functools import cache
 
-from events.store.base import EventStore, StoredEvent
+from events.store.base import EventStore, StoredBefore, StoredEvent
 from events.store.postgres import PostgresEventStore
 
-__all__ = ["EventStore", "StoredEvent", "event_store"]
+__all__ = ["EventStore", "StoredBefore", "StoredEvent", "event_store"]
 
 
 @cache

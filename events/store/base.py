@@ -1,6 +1,6 @@
 """What every event store offers."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,6 +18,10 @@ MULTIPLE = "$multiple"
 
 class StoreTimeout(Exception):
     """A statement took longer than it may and was cancelled."""
+
+
+class StoredBefore(Exception):
+    """An event that was taken to be new is stored already. The transaction around it is of no more use."""
 
 
 class StoredEvent(NamedTuple):
@@ -76,10 +80,16 @@ class EventStore(Protocol):
     def prepare(self, *, times: Iterable[datetime]) -> None:
         """Make room for events of these times. To be called before the transaction that appends them."""
 
-    def append(self, *, project_id: int, events: Sequence[StoredEvent]) -> int:
+    def append(self, *, project_id: int, events: Iterable[StoredEvent]) -> int:
         """Store events; returns how many. One whose project, UTC day and uuid are stored already is left out.
 
         Joins the open database transaction where the store can.
+        """
+
+    def append_new(self, *, project_id: int, events: Iterable[StoredEvent]) -> int:
+        """The same for events that come in the order of their uuids and are likely to be new; made as they are read.
+
+        Raises StoredBefore when one is not new.
         """
 
     def stored(self, *, project_id: int, identities: Collection[EventIdentity]) -> set[EventIdentity]:

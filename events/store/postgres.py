@@ -10,12 +10,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from common.instants import Moment
 from events.store import exposed, exposures, partitions
-from events.store.base import EventIdentity, EventRow, EventStore, Exposures, StoredEvent
+from events.store.base import EventIdentity, EventRow, EventStore, Exposures, StoredBefore, StoredEvent
 from events.store.conditions import Statement, all_of
 from events.store.limits import stopped_at_the_limit
 from events.store.plans import ExposurePlan, PersonsPlan, RowsPlan, Selection
@@ -71,15 +71,20 @@ class PostgresEventStore(EventStore):
     def prepare(self, *, times: Iterable[datetime]) -> None:
         partitions.ensure(partitions.month_of(time) for time in times)
 
-    def append(self, *, project_id: int, events: Sequence[StoredEvent]) -> int:
-        # In the order of uuids, so that two batches with the same events wait for each other in one direction only.
-        ordered = sorted(events, key=lambda event: event.uuid)
+    def append(self, *, project_id: int, events: Iterable[StoredEvent]) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(_STAGING)
+            _copy(f"events_staging ({_COLUMNS})", events)
+            cursor.execute(_APPEND, [project_id])
+            appended: int = cursor.rowcount
+            return appended
+
+    def append_new(self, *, project_id: int, events: Iterable[StoredEvent]) -> int:
+        # The order lets two batches with the same events wait for each other in one direction only.
         try:
-            with transaction.atomic():
-                _copy(f"events_event (project_id, {_COLUMNS})", ((project_id, *event) for event in ordered))
-            return len(ordered)
-        except IntegrityError:
-            return _append_new_ones(project_id, ordered)
+            return _copy(f"events_event (project_id, {_COLUMNS})", ((project_id, *event) for event in events))
+        except IntegrityError as error:
+            raise StoredBefore from error
 
     def stored(self, *, project_id: int, identities: Collection[EventIdentity]) -> set[EventIdentity]:
         asked = orjson.dumps([{"timestamp": time, "uuid": uuid} for time, uuid in identities]).decode()
@@ -191,25 +196,15 @@ class PostgresEventStore(EventStore):
         return partitions.drop_before(cut)
 
 
-def _copy(target: str, rows: Iterable[Sequence[Any]]) -> None:
+def _copy(target: str, rows: Iterable[Sequence[Any]]) -> int:
     # Django translates the errors of its own methods only.
-    with (
-        connection.wrap_database_errors,
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY {target} FROM STDIN") as copy,
-    ):
-        for row in rows:
-            copy.write_row(row)
-
-
-def _append_new_ones(project_id: int, events: Sequence[StoredEvent]) -> int:
-    """Store those that are not there yet. Slower than COPY into the table itself, and seldom needed."""
-    with connection.cursor() as cursor:
-        cursor.execute(_STAGING)
-        _copy(f"events_staging ({_COLUMNS})", events)
-        cursor.execute(_APPEND, [project_id])
-        appended: int = cursor.rowcount
-        return appended
+    with connection.wrap_database_errors, connection.cursor() as cursor:
+        with cursor.copy(f"COPY {target} FROM STDIN") as copy:
+            # While PostgreSQL stores the first rows, the next ones are made.
+            for row in rows:
+                copy.write_row(row)
+        copied: int = cursor.rowcount
+        return copied
 
 
 def _fetch(sql: str, statement: Statement) -> list[tuple[Any, ...]]:

@@ -247,7 +247,9 @@ def test_statements__do_not_grow_with_the_batch(project: Project, capture: Captu
             for number in range(size)
         ]
 
+    # The second time, the names of the events are known.
     capture(*batch(1))
+    capture(*batch(3))
     counts = []
     for size in (2, 50):
         statements: list[str] = []
