@@ -1,7 +1,7 @@
 """How refusals become HTTP answers: the one table, and the envelope `type, code, detail, attr`."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +19,12 @@ from common import errors
 from common.api.parsing import RequestTooLarge
 
 logger = logging.getLogger(__name__)
+
+SERVER_ERROR = "A server error occurred."
+Words = Callable[[HttpRequest], HttpResponseBase]
+View = Callable[..., HttpResponseBase]
+# The attribute of a view that tells of its server errors in its own way.
+_WORDS = "words_of_server_errors"
 
 # First match wins, so children stand before their parents.
 STATUS_AND_TYPE: tuple[tuple[type[errors.DomainError], int, str], ...] = (
@@ -98,6 +104,20 @@ def endpoint_not_found(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpR
     return _json(404, body(error_type="invalid_request", code="not_found", detail="Endpoint not found."))
 
 
+def says_of_server_errors(words: Words) -> Callable[[View], View]:
+    """Let a view's unforeseen errors be told in its own way instead of the envelope. The outermost decorator."""
+
+    def decorate(view: View) -> View:
+        setattr(view, _WORDS, words)
+        return view
+
+    return decorate
+
+
 def server_error(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
     """Django's handler500: no exception text in any mode."""
-    return _json(500, body(error_type="server_error", code="error", detail="A server error occurred."))
+    match = request.resolver_match
+    words: Words | None = None if match is None else getattr(match.func, _WORDS, None)
+    if words is not None:
+        return words(request)
+    return _json(500, body(error_type="server_error", code="error", detail=SERVER_ERROR))

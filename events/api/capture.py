@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from common import sdk_requests
+from common.api.errors import SERVER_ERROR, says_of_server_errors
 from common.sdk_requests import MEGABYTE
 from events import ingestion
 from events.incoming import Clock, EventTooLarge, IncomingEvent, InvalidEvent, UnreadableEvent, parse_time, read_event
@@ -41,18 +42,31 @@ class _Sent:
     sent_at: Any
 
 
+def _text(status: int, text: str) -> HttpResponse:
+    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+
+
+def _failed(request: HttpRequest) -> HttpResponse:
+    response = _text(500, SERVER_ERROR)
+    sdk_requests.allow_origin(request, response)
+    return response
+
+
+@says_of_server_errors(_failed)
 @csrf_exempt
 def batch(request: HttpRequest) -> HttpResponse:
     """/batch: many events, up to 20 MB."""
     return _answer(request, limit=BATCH_LIMIT)
 
 
+@says_of_server_errors(_failed)
 @csrf_exempt
 def capture(request: HttpRequest) -> HttpResponse:
     """/capture, /e, /i/v0/e, /track: one event or some."""
     return _answer(request, limit=LIMIT)
 
 
+@says_of_server_errors(_failed)
 @csrf_exempt
 def engage(request: HttpRequest) -> HttpResponse:
     """/engage: the same; an event without a name identifies its person."""
@@ -77,10 +91,6 @@ def _answer(request: HttpRequest, *, limit: int, default_name: str | None = None
             response = _text(503, "transient error, please retry")
     sdk_requests.allow_origin(request, response)
     return response
-
-
-def _text(status: int, text: str) -> HttpResponse:
-    return HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
 
 
 def _read(request: HttpRequest, *, limit: int, default_name: str | None) -> tuple[str, list[IncomingEvent]]:

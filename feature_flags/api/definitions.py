@@ -14,7 +14,11 @@ from projects.authentication import Credential
 from projects.models import Project
 
 
-@sdk_endpoint(methods=("GET",))
+def _failed(status: int, text: str) -> HttpResponse:
+    return _refused(status, "error", text, error_type="server_error")
+
+
+@sdk_endpoint(methods=("GET",), tell=_failed)
 def definitions(request: HttpRequest) -> HttpResponse:
     entered = _entered(request)
     return definitions_of(request, entered.pk) if isinstance(entered, Project) else entered

@@ -32,7 +32,11 @@ class _Refused(Exception):
         self.code, self.details = code, details
 
 
-@sdk_endpoint(methods=("POST",))
+def _details(status: int, text: str) -> HttpResponse:
+    return _json({"errorDetails": text}, status=status)
+
+
+@sdk_endpoint(methods=("POST",), tell=_details)
 def one(request: HttpRequest, key: str) -> HttpResponse:
     project = _project(request)
     if not isinstance(project, ProjectDefinitions):
@@ -51,7 +55,7 @@ def one(request: HttpRequest, key: str) -> HttpResponse:
     return _json(answer, status=400 if "errorCode" in answer else 200)
 
 
-@sdk_endpoint(methods=("POST",))
+@sdk_endpoint(methods=("POST",), tell=_details)
 def every(request: HttpRequest) -> HttpResponse:
     project = _project(request)
     if not isinstance(project, ProjectDefinitions):
