@@ -25,7 +25,7 @@ from events import actions, filters
 from events.models import Action
 from events.store import event_store
 from events.store.base import StoreTimeout
-from events.store.conditions import Statement, all_of, any_of
+from events.store.conditions import PERSON_METADATA, Statement, all_of, any_of
 from events.store.limits import time_limit
 from events.store.plans import Count, PersonsPlan, PropertyCondition, Selection, Step, Subject
 from events.store.postgres import moment_in
@@ -35,10 +35,6 @@ logger = logging.getLogger(__name__)
 
 MAX_DEPTH = 50
 _MATCHES = "CREATE TEMPORARY TABLE cohort_matches (leaf integer, person_id uuid) ON COMMIT DROP"
-# The creation time as the text that filters on dates read.
-_METADATA = """jsonb_build_object(
-    'created_at', to_char(persons.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-)"""
 _CHANGES = """
 CREATE TEMPORARY TABLE cohort_changes ON COMMIT DROP AS
 SELECT coalesce(wanted.id, present.person_id) AS person_id, wanted.id IS NOT NULL AS joins
@@ -127,7 +123,7 @@ def _calculate(cohort: Cohort) -> int:
         # Of two calculations of one cohort the second waits, and finds little left to change.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('cohort'), %s)", [cohort.pk % 2**31])
         cursor.execute(_MATCHES)
-        work = _Work(project=cohort.project, moment=moment_in(cohort.project.timezone))
+        work = _Work(project=cohort.project, statement=Statement(moment=moment_in(cohort.project.timezone)))
         condition = work.group(criteria.parse(cohort.filters).properties)
         work.find_behaviors()
         statement = work.statement
@@ -143,18 +139,30 @@ def _calculate(cohort: Cohort) -> int:
         return count
 
 
+def membership(*, statement: Statement, project: Project, cohort_id: int) -> str:
+    """The condition on `persons` that they are members of a cohort: of a dynamic one by its criteria as they are now.
+
+    Raises Invalid for a cohort that does not exist, and for one that depends on what persons did.
+    """
+    work = _Work(project=project, statement=statement)
+    condition = work.member(cohort_id)
+    if work.behaviors:
+        raise Invalid(f"Cohort with id {cohort_id} depends on events")
+    return condition
+
+
 @dataclass(slots=True)
 class _Work:
     """The condition on `persons` in the making. What persons did is looked up before it is asked."""
 
     project: Project
-    moment: Moment
-    statement: Statement = field(init=False)
+    statement: Statement
     behaviors: list[PersonsPlan] = field(default_factory=list)
     depth: int = 0
 
-    def __post_init__(self) -> None:
-        self.statement = Statement(moment=self.moment)
+    @property
+    def moment(self) -> Moment:
+        return self.statement.moment
 
     def group(self, group: CohortGroup) -> str:
         """An empty group is everybody."""
@@ -165,21 +173,16 @@ class _Work:
 
     def leaf(self, leaf: criteria.Leaf) -> str:
         if isinstance(leaf, PersonCondition):
-            condition = self._property(leaf, document="persons.properties")
+            condition = self.statement.of_person(_about(leaf), document="persons.properties")
         elif isinstance(leaf, PersonMetadataCondition):
-            condition = self._property(leaf, document=_METADATA)
+            condition = self.statement.property(_about(leaf), document=PERSON_METADATA)
         elif isinstance(leaf, CohortMembershipCondition):
-            condition = self._member(leaf.value)
+            condition = self.member(leaf.value)
         else:
             condition = self._behavior(leaf)
         return f"NOT ({condition})" if leaf.negation else condition
 
-    def _property(self, leaf: PersonCondition | PersonMetadataCondition, *, document: str) -> str:
-        value = tuple(leaf.value) if isinstance(leaf.value, list) else leaf.value
-        condition = PropertyCondition(subject=Subject.PERSON, key=leaf.key, operator=leaf.operator, value=value)
-        return self.statement.property(condition, document=document)
-
-    def _member(self, cohort_id: int) -> str:
+    def member(self, cohort_id: int) -> str:
         """Of a dynamic cohort its criteria count, as they are now; of a static one the stored persons."""
         found = Cohort.objects.filter(project=self.project, pk=min(cohort_id, 2**63 - 1), deleted=False).first()
         if found is None:
@@ -243,6 +246,11 @@ class _Work:
         if self.behaviors:
             with connection.cursor() as cursor:
                 cursor.execute("ANALYZE cohort_matches")
+
+
+def _about(leaf: PersonCondition | PersonMetadataCondition) -> PropertyCondition:
+    value = tuple(leaf.value) if isinstance(leaf.value, list) else leaf.value
+    return PropertyCondition(subject=Subject.PERSON, key=leaf.key, operator=leaf.operator, value=value)
 
 
 def _count(leaf: BehavioralCondition) -> Count | None:

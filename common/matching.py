@@ -25,7 +25,7 @@ from common.semantic_versions import (
     wildcard_range,
 )
 
-__all__ = ["MISSING", "Matcher", "Missing", "Moment", "compile_filter", "compile_pattern", "text_of"]
+__all__ = ["MISSING", "Matcher", "Missing", "Moment", "compile_filter", "compile_pattern", "keys_to_read", "text_of"]
 
 
 class Missing(Enum):
@@ -79,6 +79,15 @@ def text_of(value: Any) -> str:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     except RecursionError:
         return ""  # nested deeper than any filter's value can be
+
+
+_INITIAL = "$initial_"
+
+
+def keys_to_read(key: str) -> tuple[str, ...]:
+    """Where a property of a person is looked for, in that order: what was there first, else what is there now."""
+    rest = key.removeprefix(_INITIAL)
+    return (key,) if rest == key else (key, f"${rest}", rest)
 
 
 # --- equality ------------------------------------------------------------------------------------------------------

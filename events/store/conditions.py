@@ -7,6 +7,7 @@ matches nothing.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from django.db import DataError, connection, transaction
 
 from common.instants import Moment, parse_instant
-from common.matching import SPELLINGS, compile_filter, number_of, text_of
+from common.matching import SPELLINGS, compile_filter, keys_to_read, number_of, text_of
 from common.semantic_versions import (
     Version,
     VersionRange,
@@ -27,6 +28,10 @@ from events.store.patterns import translated
 from events.store.plans import CohortCondition, Condition, PropertyCondition, Selection, Step, Subject, UrlMatching
 
 NEVER, ALWAYS = "FALSE", "TRUE"
+# What the service itself knows of a person; the creation time as the text that filters on dates read.
+PERSON_METADATA = """jsonb_build_object(
+    'created_at', to_char(persons.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+)"""
 _UPPER, _LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 _ORDERED = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _DATED = {"is_date_exact": "=", "is_date_before": "<", "is_date_after": ">"}
@@ -143,6 +148,15 @@ class Statement:
         if test == NEVER:
             return NEVER
         return f"CASE WHEN {present} THEN coalesce({test}, FALSE) ELSE {str(matcher.when_missing).upper()} END"
+
+    def of_person(self, condition: PropertyCondition, *, document: str) -> str:
+        """As `property`, of a person: one that is missing may be there under another key."""
+        *first, last = (replace(condition, key=key) for key in keys_to_read(condition.key))
+        test = self.property(last, document=document)
+        for one in reversed(first):
+            present = f"coalesce({document} ? {self.bind(one.key)}, FALSE)"
+            test = f"CASE WHEN {present} THEN {self.property(one, document=document)} ELSE {test} END"
+        return test
 
     def _test(self, operator: str, value: Any, property_: str, *, of_event: bool) -> str:
         """The test of a property that is there; NULL counts as false."""

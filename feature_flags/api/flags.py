@@ -48,7 +48,7 @@ class FeatureFlagViewSet(ApprovalHandlingMixin, DeleteByPatch, FlagFeeds, FlagIn
         "all_activity": ("activity_log:read",),
     }
     gated_actions = ("create", "partial_update", "enable", "disable", "archive")
-    action_refusals = {"partial_update": (409,)}
+    action_refusals = {"partial_update": (409,), "user_blast_radius": (504,)}
     summaries = {
         "enable": "Switch a feature flag on",
         "disable": "Switch a feature flag off",

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from common import documents
 from common.api.openapi_parameters import comma_list
 from common.errors import Invalid
+from events.api.limits import answered_in_time
 from feature_flags import answers_for_people
 from feature_flags.api.evaluation_request import groups_of
 from feature_flags.api.filters import listed
@@ -95,12 +96,15 @@ class FlagInspection(ProjectViewSet):
         if not isinstance(body.get("condition"), dict):
             raise Invalid("Missing condition for which to get blast radius")
         sent = self.read_body(BlastRadiusRequestSerializer)
-        reached = blast_radius(
-            project=cache.of_project(self.project.pk),
-            condition=body["condition"],
-            group_type_index=sent.get("group_type_index"),
-            now=timezone.now(),
-        )
+        definitions = cache.of_project(self.project.pk)
+        with answered_in_time():
+            reached = blast_radius(
+                project=self.project,
+                definitions=definitions,
+                condition=body["condition"],
+                group_type_index=sent.get("group_type_index"),
+                now=timezone.now(),
+            )
         return Response(reached._asdict())
 
     @extend_schema(request=TestEvaluationRequestSerializer, responses=TestEvaluationSerializer)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
-from common.matching import MISSING, Matcher, Missing, compile_filter, text_of
+from common.matching import MISSING, Matcher, Missing, compile_filter, keys_to_read, text_of
 
 MAX_DEPTH = 100
-_INITIAL = "$initial_"
 
 
 class Malformed(ValueError):
@@ -167,8 +166,7 @@ def _of_person(document: Mapping[str, Any], key: str, operator: str) -> PersonCo
     matcher = _matcher(document, operator)
     if document.get("type") == "person_metadata":
         return MetadataCondition(key, matcher)
-    rest = key.removeprefix(_INITIAL)
-    return PersonCondition(key, matcher, () if rest == key else (f"${rest}", rest))
+    return PersonCondition(key, matcher, keys_to_read(key)[1:])
 
 
 def _membership(document: Mapping[str, Any], operator: str) -> CohortCondition:

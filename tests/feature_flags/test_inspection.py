@@ -5,6 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from activity.models import ActivityEntry
@@ -165,6 +167,57 @@ def test_blast_radius__counts_matching_groups(flags: Flags, project: Project) ->
     assert reached(flags, {"properties": [acme]}, 0) == {"affected": 1, "total": 3}
     assert reached(flags, {"properties": []}, 0) == {"affected": 3, "total": 3}
     assert reached(flags, {"properties": []}, 1) == {"affected": 0, "total": 0}
+
+
+@pytest.mark.parametrize(
+    ("properties", "affected"),
+    [
+        ({"$initial_utm": "a"}, 1),
+        ({"$utm": "a"}, 1),
+        ({"utm": "a"}, 1),
+        ({"$initial_utm": "b", "utm": "a"}, 0),
+        ({"$utm": None, "utm": "a"}, 0),
+        ({}, 0),
+    ],
+)
+@pytest.mark.parametrize("through_a_cohort", [False, True])
+def test_blast_radius__initial_property_that_is_missing__is_read_from_the_present_one(
+    flags: Flags, project: Project, properties: Any, affected: int, through_a_cohort: bool
+) -> None:
+    person(project, "a", properties=properties)
+    initial = PRO | {"key": "$initial_utm", "value": "a"}
+    if through_a_cohort:
+        criteria = {"properties": {"type": "OR", "values": [initial]}}
+        cohort = Cohort.objects.create(project=project, name="Came from a", filters=criteria)
+        initial = {"key": "id", "type": "cohort", "value": cohort.pk, "operator": "in"}
+    assert reached(flags, {"properties": [initial]}) == {"affected": affected, "total": 1}
+
+
+def test_blast_radius__of_any_size__is_counted_by_as_many_queries(
+    flags: Flags, project: Project, django_assert_max_num_queries: Any
+) -> None:
+    criteria = {"properties": {"type": "AND", "values": [PRO]}}
+    cohort = Cohort.objects.create(project=project, name="Pro", filters=criteria)
+    member = {"key": "id", "type": "cohort", "value": cohort.pk, "operator": "not_in"}
+    with CaptureQueriesContext(connection) as few:
+        assert reached(flags, {"properties": [member]}) == {"affected": 0, "total": 0}
+    Person.objects.bulk_create(
+        Person(project=project, uuid=uuid4(), properties={"plan": "pro" if number % 3 else "free"})
+        for number in range(3000)
+    )
+    with django_assert_max_num_queries(len(few)):
+        assert reached(flags, {"properties": [member]}) == {"affected": 1000, "total": 3000}
+
+
+def test_blast_radius__that_takes_too_long__is_cancelled(flags: Flags, project: Project, settings: Any) -> None:
+    settings.LIST_STATEMENT_TIMEOUT_SECONDS = 0.2
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE events_person RENAME TO kept;"
+            "CREATE VIEW events_person AS SELECT kept.* FROM pg_sleep(10), kept"
+        )
+    answer = flags.post("user_blast_radius", {"condition": {"properties": [PRO]}})
+    assert (answer.status_code, answer.json()["code"]) == (504, "query_timeout")
 
 
 def test_blast_radius__without_a_condition__is_refused(flags: Flags) -> None:
