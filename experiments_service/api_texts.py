@@ -23,6 +23,7 @@ TAGS = [
     {"name": "experiments", "description": "Questions asked with a feature flag: who sees what, and what it changes."},
     {"name": "experiment_holdouts", "description": "Shares of all users that experiments leave out."},
     {"name": "experiment_saved_metrics", "description": "Metrics that several experiments use."},
+    {"name": "query", "description": "Questions about experiments whose metric or exposures need not be stored."},
     {"name": "feature_flags", "description": "Switches and variants, and the conditions under which users get them."},
     {"name": "scheduled_changes", "description": "Changes of feature flags at a set time, once or again and again."},
     {"name": "events", "description": "What happened, as client libraries sent it."},

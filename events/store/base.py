@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from events.store.measures import AggregatePlan, Aggregates
+from events.store.measures import Actors, AggregatePlan, Aggregates
 from events.store.plans import ExposurePlan, PersonsPlan, RowsPlan, Selection
 
 # The identity of an event within its project, and the UTC day it is on.
@@ -72,6 +72,9 @@ class ExposedUnits(Protocol):
 
     def aggregate(self, plan: AggregatePlan) -> Aggregates:
         """The sums of a measure, by breakdown values and arm; an arm without units is missing."""
+
+    def actors(self, plan: AggregatePlan, *, values: Collection[tuple[str, ...]] | None = None) -> Actors:
+        """Of a funnel, per breakdown values (None: all) and arm: up to 100 units whose furthest step is each step."""
 
 
 class EventStore(Protocol):

@@ -19,6 +19,28 @@ def furthest_step(rows: Sequence[Row], *, steps: int, order: FunnelOrder, window
     return _FURTHEST[order](rows, steps, window)
 
 
+def reached_by(rows: Sequence[Row], *, steps: int, order: FunnelOrder, window: float) -> tuple[int, int]:
+    """The furthest step, and the place among `rows` of the row that reaches it: for step 0 of the first exposure."""
+    furthest = furthest_step(rows, steps=steps, order=order, window=window)
+    if not furthest:
+        return 0, next((place for place, (_, mask) in enumerate(rows) if mask & 1), 0)
+    # More rows never take a unit less far, so that the row is the last of the shortest beginning that gets there.
+    too_few, enough = 0, len(rows)
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        if furthest_step(rows[:middle], steps=steps, order=order, window=window) == furthest:
+            enough = middle
+        else:
+            too_few = middle
+    last = enough - 1
+    if order is FunnelOrder.UNORDERED:
+        return furthest, last
+    # Rows of one instant are in any order: one of them that matches the step.
+    time = rows[last][0]
+    matching = (place for place, row in enumerate(rows) if row[0] == time and row[1] >> furthest & 1)
+    return furthest, next(matching, last)
+
+
 def _ordered(rows: Sequence[Row], steps: int, window: float) -> int:
     # started[k]: the latest exposure from which step k has been reached. A later one leaves more time, so that no
     # other chain can get further.

@@ -1,7 +1,10 @@
 """What to compute of exposed units: frozen values without SQL, the same for every store."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
 
 from events.store.plans import ExposurePlan, Selection
 
@@ -152,4 +155,17 @@ class Sums:
 
 # Per breakdown values (empty without a breakdown) and arm.
 Aggregates = dict[tuple[tuple[str, ...], str], Sums]
+
+
+class Actor(NamedTuple):
+    """A unit of a sample: the event that took it to its furthest step, and whose event that is after all merges."""
+
+    person_id: UUID
+    session_id: str | None
+    event_uuid: UUID
+    timestamp: datetime
+
+
+# Per breakdown values and arm, and then per step from 0 (exposed only) to the last.
+Actors = dict[tuple[tuple[str, ...], str], list[list[Actor]]]
 NO_BREAKDOWN_VALUE = "$$_posthog_breakdown_null_$$"

@@ -2,21 +2,32 @@
 
 # ruff: noqa: S608  (statements are built from constants of these files; values are bound)
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
 from common.instants import Moment
-from events.store import aggregates, exposed
+from events.store import actors, aggregates, exposed
 from events.store.aggregates import Parts
 from events.store.base import Exposures
 from events.store.conditions import Statement, any_of
 from events.store.funnels import Row, furthest_step
 from events.store.limits import stopped_at_the_limit
-from events.store.measures import AggregatePlan, Aggregates, Funnel, FunnelOrder, Mean, Ratio, Retention, Sums
+from events.store.measures import (
+    Actors,
+    AggregatePlan,
+    Aggregates,
+    Funnel,
+    FunnelOrder,
+    Mean,
+    Ratio,
+    Retention,
+    Sums,
+)
 from events.store.plans import ExposurePlan
 
 # Without a window of its own a funnel has this one.
@@ -54,6 +65,16 @@ class ExposedUnits:
             raise ValueError("the plan is about other units than those exposed")
         with stopped_at_the_limit():
             return _measured(Parts(plan, Statement(moment=self.moment)))
+
+    def actors(self, plan: AggregatePlan, *, values: Collection[tuple[str, ...]] | None = None) -> Actors:
+        """Of a funnel, per breakdown values (None: all) and arm: up to 100 units whose furthest step is each step.
+
+        Raises StoreTimeout when it takes too long.
+        """
+        if plan.exposure != self.plan or not isinstance(plan.measure, Funnel):
+            raise ValueError("the plan is about other units than those exposed, or about no funnel")
+        with stopped_at_the_limit():
+            return _sampled(Parts(plan, Statement(moment=self.moment)), plan.measure, values)
 
 
 def _measured(parts: Parts) -> Aggregates:
@@ -100,10 +121,9 @@ def _funnels(parts: Parts, measure: Funnel) -> Aggregates:
         (tuple(values), arm): Sums(n=n, step_counts=[0] * steps)
         for values, arm, n in _fetched(counted, parts.statement)
     }
-    window = parts.window or LONGEST_ATTEMPT
-    microseconds = window // timedelta(microseconds=1)
+    microseconds = _attempt(parts)
     rows_parts = Parts(parts.plan, Statement(moment=parts.statement.moment))
-    for (_, values, arm, first), rows in _funnel_rows(rows_parts, measure):
+    for (_, values, arm, first), rows, _ in _funnel_rows(rows_parts, measure):
         sums = found[values, arm]
         reached = furthest_step(
             [row for row in rows if row[0] >= first], steps=steps, order=measure.order, window=microseconds
@@ -120,8 +140,23 @@ def _funnels(parts: Parts, measure: Funnel) -> Aggregates:
     return found
 
 
-def _funnel_rows(parts: Parts, measure: Funnel) -> Iterator[tuple[tuple[Any, ...], list[Row]]]:
-    """Per unit with rows of any step: unit, breakdown values, arm and first time; and its rows."""
+def _attempt(parts: Parts) -> int:
+    """How long an attempt lasts, in microseconds."""
+    return (parts.window or LONGEST_ATTEMPT) // timedelta(microseconds=1)
+
+
+def _sampled(parts: Parts, measure: Funnel, values: Collection[tuple[str, ...]] | None) -> Actors:
+    sampling = actors.Sampling(measure, window=_attempt(parts), values=values)
+    sampling.add_units(_funnel_rows(parts, measure))
+    untouched = Parts(parts.plan, Statement(moment=parts.statement.moment))
+    sampling.add_untouched(_fetched(_with_hits(untouched, measure) + actors.UNTOUCHED, untouched.statement))
+    with connection.cursor() as cursor:
+        cursor.execute(actors.EVENTS, [sampling.asked(), parts.plan.exposure.project_id])
+        return sampling.actors(cursor.fetchall())
+
+
+def _funnel_rows(parts: Parts, measure: Funnel) -> Iterator[tuple[tuple[Any, ...], list[Row], list[UUID]]]:
+    """Per unit with rows of any step: unit, breakdown values, arm and first time; its rows; and their uuids."""
     sql = _funnel_sql(parts, measure)
     with connection.chunked_cursor() as cursor:
         cursor.execute(sql, parts.statement.parameters)
@@ -129,18 +164,19 @@ def _funnel_rows(parts: Parts, measure: Funnel) -> Iterator[tuple[tuple[Any, ...
         rows = (row for chunk in fetched for row in chunk)
         for unit, listed in groupby(rows, key=lambda row: (row[0], tuple(row[1]), row[2], row[3])):
             merged: list[Row] = []
-            last = None
+            uuids: list[UUID] = []
             for *_, time, uuid, mask in listed:
                 # An exposure that matches a step as well comes twice.
-                if uuid == last:
+                if uuids and uuid == uuids[-1]:
                     merged[-1] = (time, merged[-1][1] | int(mask))
                 else:
                     merged.append((time, int(mask)))
-                last = uuid
-            yield unit, merged
+                    uuids.append(uuid)
+            yield unit, merged, uuids
 
 
-def _funnel_sql(parts: Parts, measure: Funnel) -> str:
+def _with_hits(parts: Parts, measure: Funnel) -> str:
+    """The tables of units, and of their rows that match any step."""
     within = [parts.is_in_attempts()]
     if parts.lookback is not None and measure.order is FunnelOrder.ORDERED:
         within.append(parts.is_before())
@@ -151,7 +187,12 @@ def _funnel_sql(parts: Parts, measure: Funnel) -> str:
         hits AS MATERIALIZED (
             SELECT rows.unit, rows.time, rows.uuid, rows.mask FROM ({hits}) AS rows
             JOIN units ON units.unit = rows.unit AND ({any_of(within)})
-        ),
+        )"""
+
+
+def _funnel_sql(parts: Parts, measure: Funnel) -> str:
+    return f"""
+        {_with_hits(parts, measure)},
         rows AS (
             SELECT unit, time, uuid, mask FROM hits
             UNION ALL

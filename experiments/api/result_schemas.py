@@ -36,7 +36,7 @@ class ExposureSeriesSerializer(serializers.Serializer[Any]):
 
 
 class DateRangeSerializer(serializers.Serializer[Any]):
-    date_from = serializers.DateTimeField()
+    date_from = serializers.DateTimeField(allow_null=True, help_text="Null where exposures without a start were asked.")
     date_to = serializers.DateTimeField()
     explicitDate = serializers.BooleanField()
 
@@ -70,15 +70,20 @@ class ExposuresSerializer(serializers.Serializer[Any]):
     warnings = FindingSerializer(many=True)
 
 
-@extend_schema_serializer(component_name="ExperimentExposures")
-class ExperimentExposuresSerializer(ExposuresSerializer):
-    kind = serializers.CharField()
+class EnvelopeSerializer(serializers.Serializer[Any]):
+    """What an answer that may be stored says of its freshness."""
+
     cache_key = serializers.CharField()
     is_cached = serializers.BooleanField()
     last_refresh = serializers.DateTimeField()
     cache_target_age = serializers.DateTimeField(help_text="When the answer stops being fresh.")
     next_allowed_client_refresh = serializers.DateTimeField()
     timezone = serializers.CharField()
+
+
+@extend_schema_serializer(component_name="ExperimentExposures")
+class ExperimentExposuresSerializer(ExposuresSerializer, EnvelopeSerializer):
+    kind = serializers.ChoiceField(choices=["ExperimentExposureQuery"])
 
 
 class WindowSerializer(serializers.Serializer[Any]):
@@ -121,6 +126,13 @@ class CrossProductsSerializer(serializers.Serializer[Any]):
     denominator_covariate_numerator = _number()
 
 
+class StepSessionSerializer(serializers.Serializer[Any]):
+    person_id = serializers.UUIDField()
+    session_id = serializers.CharField(allow_null=True)
+    event_uuid = serializers.UUIDField()
+    timestamp = serializers.DateTimeField()
+
+
 class ArmSerializer(serializers.Serializer[Any]):
     key = serializers.CharField()
     number_of_samples = serializers.IntegerField(help_text="Units.")
@@ -137,6 +149,12 @@ class ArmSerializer(serializers.Serializer[Any]):
     cross_products = CrossProductsSerializer(required=False)
     step_counts = serializers.ListField(
         child=serializers.IntegerField(), required=False, help_text="Units that reached at least each step."
+    )
+    step_sessions = serializers.ListField(
+        child=StepSessionSerializer(many=True),
+        required=False,
+        help_text="Funnels, query endpoint only: some units whose furthest step is each step; first those that were "
+        "only exposed.",
     )
     validation_failures = serializers.ListField(
         child=serializers.ChoiceField(choices=list(get_args(Reason))), help_text="Why statistics are missing."
@@ -219,3 +237,21 @@ class ExperimentResultsSerializer(serializers.Serializer[Any]):
     exposures = ExposuresSerializer()
     health = FindingSerializer(many=True)
     metrics = MetricOutcomeSerializer(many=True)
+
+
+@extend_schema_serializer(component_name="ExperimentQueryResponse")
+class ExperimentQueryResponseSerializer(MetricResultSerializer, EnvelopeSerializer):
+    kind = serializers.ChoiceField(choices=["ExperimentQuery"])
+
+
+@extend_schema_serializer(component_name="NothingStored")
+class NothingStoredSerializer(serializers.Serializer[Any]):
+    """With `force_cache`, where nothing has been computed yet."""
+
+    results = serializers.CharField(allow_null=True, max_length=0)
+    cache_key = serializers.CharField()
+    is_cached = serializers.BooleanField()
+    last_refresh = serializers.DateTimeField(allow_null=True)
+    cache_target_age = serializers.DateTimeField(allow_null=True)
+    next_allowed_client_refresh = serializers.DateTimeField(allow_null=True)
+    timezone = serializers.CharField()

@@ -63,7 +63,7 @@ def refuse_legacy(value: Any) -> list[Any]:
         raise Invalid("secondary_metrics must be a list", attr="secondary_metrics")
     for index, sent in enumerate(value):
         if isinstance(sent, dict):
-            _refuse_legacy_kind(sent, index, "secondary_metrics")
+            _refuse_legacy_kind(sent, place=f"Invalid metric at index {index}", attr="secondary_metrics")
     return value
 
 
@@ -85,6 +85,11 @@ def parse_metric(sent: Mapping[str, Any], *, attr: str | None) -> dict[str, Any]
     if reason is not None:
         raise Invalid(f"Invalid metric: {reason}", attr=attr)
     return stored
+
+
+def parse_question(value: Any) -> dict[str, Any]:
+    """A metric that is asked about without being stored, as `parse_metrics` does it for a list. Raises Invalid."""
+    return _judged(value, place="Invalid metric", attr=None)
 
 
 def read(stored: Mapping[str, Any]) -> Metric:
@@ -132,10 +137,13 @@ def _without_action_names(metric: Mapping[str, Any]) -> str:
 
 
 def _listed_metric(sent: Any, index: int, attr: str) -> dict[str, Any]:
-    place = f"Invalid metric at index {index}"
+    return _judged(sent, place=f"Invalid metric at index {index}", attr=attr)
+
+
+def _judged(sent: Any, *, place: str, attr: str | None) -> dict[str, Any]:
     if not isinstance(sent, dict):
         raise Invalid(f"{place}: must be a dict", attr=attr)
-    _refuse_legacy_kind(sent, index, attr)
+    _refuse_legacy_kind(sent, place=place, attr=attr)
     if sent.get("kind") != KIND:
         raise Invalid(f"{place}: metric kind must be '{KIND}'", attr=attr)
     stored = _stored_form(sent)
@@ -145,10 +153,10 @@ def _listed_metric(sent: Any, index: int, attr: str) -> dict[str, Any]:
     return stored
 
 
-def _refuse_legacy_kind(sent: Mapping[str, Any], index: int, attr: str) -> None:
+def _refuse_legacy_kind(sent: Mapping[str, Any], *, place: str, attr: str | None) -> None:
     if sent.get("kind") in _LEGACY_KINDS:
         raise Invalid(
-            f"Invalid metric at index {index}: legacy metric kind '{sent['kind']}' is no longer supported for new "
+            f"{place}: legacy metric kind '{sent['kind']}' is no longer supported for new "
             f"experiments. Use '{KIND}' instead.",
             attr=attr,
         )

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from common.datetimes import format_datetime
 from events.store.base import MULTIPLE
+from events.store.measures import Actor
 from experiments.metrics import Metric
 from experiments.results.compute import Arm, Comparison, ExposureCounts, MetricResult
 from experiments.results.design import Design
@@ -30,8 +31,10 @@ UNDEFINED: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def metric_answer(metric: Metric, result: MetricResult, *, method: str) -> dict[str, Any]:
-    """The `result` of one metric, inferred by `method`."""
+def metric_answer(
+    metric: Metric, result: MetricResult, *, method: str, warnings: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The `result` of one metric, inferred by `method`. `warnings` are the findings that concern it."""
     whole = _comparison(metric, result.whole, with_covariate=result.with_covariate, method=method)
     broken_down = None
     if result.breakdowns is not None:
@@ -43,7 +46,7 @@ def metric_answer(metric: Metric, result: MetricResult, *, method: str) -> dict[
             }
             for comparison in result.breakdowns
         ]
-    return {**whole, "breakdown_results": broken_down, "is_precomputed": False, "warnings": []}
+    return {**whole, "breakdown_results": broken_down, "is_precomputed": False, "warnings": list(warnings)}
 
 
 def _renamed(comparison: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +99,18 @@ def _sums(metric: Metric, arm: Arm, *, with_covariate: bool) -> dict[str, Any]:
         }
     if metric.metric_type == "funnel":
         shown["step_counts"] = sums.step_counts
+    if arm.sessions is not None:
+        shown["step_sessions"] = [[_actor(actor) for actor in step] for step in arm.sessions]
     return shown
+
+
+def _actor(actor: Actor) -> dict[str, Any]:
+    return {
+        "person_id": str(actor.person_id),
+        "session_id": actor.session_id,
+        "event_uuid": str(actor.event_uuid),
+        "timestamp": format_datetime(actor.timestamp),
+    }
 
 
 def number(value: float) -> float | int | None:
@@ -135,7 +149,9 @@ def _inference(treatment: TreatmentAnalysis, *, goal: Goal, method: str) -> dict
     }
 
 
-def exposures_answer(counts: ExposureCounts, design: Design, *, risk: BiasRisk | None) -> dict[str, Any]:
+def exposures_answer(
+    counts: ExposureCounts, design: Design, *, risk: BiasRisk | None, warnings: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """The exposures over time, cumulative, one entry per day of the window in the project's time zone."""
     plan = design.exposure
     days = _days(plan.start, plan.end, zone=ZoneInfo(plan.zone))
@@ -159,7 +175,7 @@ def exposures_answer(counts: ExposureCounts, design: Design, *, risk: BiasRisk |
         },
         "sample_ratio_mismatch": mismatch_answer(counts.mismatch),
         "bias_risk": None if risk is None else {"multiple_variant_percentage": risk.multiple_variant_percentage},
-        "warnings": [],
+        "warnings": list(warnings),
     }
 
 

@@ -14,6 +14,9 @@ from events.retention import EventsExpired
 from experiments.models import StoredAnswer
 from experiments.results.spec import AnalysisSpec
 
+# Makes an answer as of the moment that it is given.
+Compute = Callable[[datetime], dict[str, Any]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
@@ -32,7 +35,7 @@ def fresh_for(*, is_open: bool) -> timedelta:
     return timedelta(seconds=getattr(settings, name))
 
 
-def answer(spec: AnalysisSpec, *, compute: Callable[[datetime], dict[str, Any]], refresh: bool = False) -> Answered:
+def answer(spec: AnalysisSpec, *, compute: Compute, refresh: bool = False) -> Answered:
     """A fresh stored answer, else one that `compute` makes as of the moment it is given; with `refresh` always that.
 
     When the events have expired the stored answer serves, however old, and EventsExpired is raised where there is none.
@@ -70,6 +73,11 @@ def stored(key: str, *, span: timedelta, however_old: bool = False) -> Answered 
     return Answered(
         key=key, body=row.body, computed_at=row.computed_at, fresh_until=row.computed_at + span, is_cached=True
     )
+
+
+def last_known(spec: AnalysisSpec) -> Answered | None:
+    """The stored answer however old, None where there is none; nothing is computed."""
+    return stored(spec.digest, span=fresh_for(is_open=spec.design.is_open), however_old=True)
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """From an experiment to its numbers: all metrics from one cut of the data, the exposures found once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from common.errors import Invalid
 from events.store.base import ExposedUnits
-from events.store.measures import AggregatePlan, Aggregates, Breakdown, Sums
+from events.store.measures import Actor, Actors, AggregatePlan, Aggregates, Breakdown, Sums
 from experiments.metrics import Metric
 from experiments.metrics.sources import NotConnected
 from experiments.results.design import Design
@@ -28,6 +28,8 @@ class Arm:
     key: str
     sums: Sums
     sample: Sample
+    # Of a funnel, where they were asked for: some units whose furthest step is each step.
+    sessions: list[list[Actor]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,21 +92,37 @@ def limit_of(metric: Metric) -> int:
 
 
 def result_of(
-    metric: Metric, *, units: ExposedUnits, plan: AggregatePlan, design: Design, settings: Settings, baseline: str
+    metric: Metric,
+    *,
+    units: ExposedUnits,
+    plan: AggregatePlan,
+    design: Design,
+    settings: Settings,
+    baseline: str,
+    with_sessions: bool = False,
 ) -> MetricResult:
-    """A metric's numbers from the exposed units of a snapshot."""
+    """A metric's numbers from the exposed units of a snapshot; `with_sessions`: of a funnel also single units."""
     with_covariate = plan.lookback_seconds is not None
     found = units.aggregate(plan)
-    whole_plan = found
+    whole = found
     if plan.breakdowns:
         # Winsorising has a pool of its own per breakdown value, so the whole is another computation.
-        whole_plan = units.aggregate(_without_breakdowns(plan))
+        whole = units.aggregate(_without_breakdowns(plan))
+    shown = _most_seen(found, design)[: limit_of(metric)] if plan.breakdowns else []
+    sessions: Actors | None = None
+    if with_sessions and metric.metric_type == "funnel":
+        sessions = units.actors(_without_breakdowns(plan))
+        if shown:
+            sessions |= units.actors(plan, values=set(shown))
 
     def compared(values: tuple[str, ...], aggregates: Aggregates) -> Comparison:
-        arms = {
-            key: _arm(metric, key, aggregates.get((values, key)), plan=plan, with_covariate=with_covariate)
-            for key in design.variants
-        }
+        arms = {}
+        for key in design.variants:
+            arm = _arm(metric, key, aggregates.get((values, key)), with_covariate=with_covariate)
+            if sessions is not None:
+                nobody: list[list[Actor]] = [[] for _ in range(len(arm.sums.step_counts) + 1)]
+                arm = replace(arm, sessions=sessions.get((values, key), nobody))
+            arms[key] = arm
         base = arms.pop(baseline)
         return Comparison(
             baseline=base,
@@ -120,23 +138,15 @@ def result_of(
             mismatch=_mismatch([base, *arms.values()], design) if values else None,
         )
 
-    broken_down = None
-    if plan.breakdowns:
-        broken_down = tuple(compared(values, found) for values in _most_seen(found, design)[: limit_of(metric)])
-    return MetricResult(whole=compared((), whole_plan), with_covariate=with_covariate, breakdowns=broken_down)
+    broken_down = tuple(compared(values, found) for values in shown) if plan.breakdowns else None
+    return MetricResult(whole=compared((), whole), with_covariate=with_covariate, breakdowns=broken_down)
 
 
 def _without_breakdowns(plan: AggregatePlan) -> AggregatePlan:
-    return AggregatePlan(
-        exposure=plan.exposure,
-        measure=plan.measure,
-        window_seconds=plan.window_seconds,
-        matured_only=plan.matured_only,
-        lookback_seconds=plan.lookback_seconds,
-    )
+    return replace(plan, breakdowns=())
 
 
-def _arm(metric: Metric, key: str, sums: Sums | None, *, plan: AggregatePlan, with_covariate: bool) -> Arm:
+def _arm(metric: Metric, key: str, sums: Sums | None, *, with_covariate: bool) -> Arm:
     if sums is None:
         steps = len(metric.series) if metric.metric_type == "funnel" else 0
         sums = Sums(step_counts=[0] * steps)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from common.errors import Invalid
 from events.store.plans import ExposurePlan, MultipleVariants
@@ -12,14 +12,21 @@ from experiments.results.selections import Selections
 from feature_flags.validation.variants import variants_of
 from projects.models import Project
 
+# How the caller wants exposures to be read; None leaves it to the experiment.
+PrecomputationMode = Literal["precomputed", "direct"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """The arms and the window of one computation. `shares` are the rollout percentages of the analysed variants."""
+    """The arms and the window of one computation. `shares` are the rollout percentages of the analysed variants.
+
+    `mode` changes how the numbers are found, never the numbers.
+    """
 
     exposure: ExposurePlan
     shares: Mapping[str, float]
     is_open: bool
+    mode: PrecomputationMode | None = None
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
 """What may be wrong with an experiment, found along with its results: one function for each check."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from experiments.lifecycle import State, state_of
 from experiments.models import Experiment
-from experiments.results.compute import Comparison
+from experiments.results.compute import Comparison, ExposureCounts
+from experiments.results.design import Design
 from stats.power import power
 from stats.results import Undetermined
-from stats.srm import is_alarming
+from stats.srm import BiasRisk, is_alarming
 
 if TYPE_CHECKING:
     from experiments.results.report import Cut
@@ -21,9 +22,9 @@ def _finding(code: str, severity: str, message: str, **data: Any) -> Finding:
     return {"code": code, "severity": severity, "message": message, "data": data}
 
 
-def _sample_ratio(experiment: Experiment, cut: "Cut") -> Iterator[Finding]:
-    observed = {key: cut.counts.totals.get(key, 0) for key in cut.design.variants}
-    mismatch = cut.counts.mismatch
+def _sample_ratio(counts: ExposureCounts, design: Design, risk: BiasRisk | None) -> Iterator[Finding]:
+    observed = {key: counts.totals.get(key, 0) for key in design.variants}
+    mismatch = counts.mismatch
     if mismatch is not None and is_alarming(mismatch=mismatch, observed=observed):
         yield _finding(
             "srm",
@@ -35,13 +36,24 @@ def _sample_ratio(experiment: Experiment, cut: "Cut") -> Iterator[Finding]:
         )
 
 
-def _exposures(experiment: Experiment, cut: "Cut") -> Iterator[Finding]:
-    if not any(cut.counts.totals.values()):
+def _exposures(counts: ExposureCounts, design: Design, risk: BiasRisk | None) -> Iterator[Finding]:
+    if not any(counts.totals.values()):
         yield _finding(
             "no_exposures",
             "warning",
             "Nobody has been exposed yet. Does the application ask for the flag and send its events?",
-            flag_key=cut.design.exposure.flag_key,
+            flag_key=design.exposure.flag_key,
+        )
+
+
+def _multiple_variants(counts: ExposureCounts, design: Design, risk: BiasRisk | None) -> Iterator[Finding]:
+    if risk is not None:
+        share = risk.multiple_variant_percentage
+        yield _finding(
+            "multiple_variants",
+            "warning",
+            f"{share:.3g} % of all users saw several variants and are left out, which may bias an uneven split.",
+            multiple_variant_percentage=share,
         )
 
 
@@ -64,17 +76,6 @@ def _metrics(experiment: Experiment, cut: "Cut") -> Iterator[Finding]:
     has_any = experiment.metrics or experiment.metrics_secondary or experiment.saved_metric_links.exists()
     if not has_any:
         yield _finding("no_metrics", "warning", "The experiment has no metric. Add one to see what it changes.")
-
-
-def _multiple_variants(experiment: Experiment, cut: "Cut") -> Iterator[Finding]:
-    if cut.risk is not None:
-        share = cut.risk.multiple_variant_percentage
-        yield _finding(
-            "multiple_variants",
-            "warning",
-            f"{share:.3g} % of all users saw several variants and are left out, which may bias an uneven split.",
-            multiple_variant_percentage=share,
-        )
 
 
 def _power(experiment: Experiment, cut: "Cut") -> Iterator[Finding]:
@@ -119,16 +120,25 @@ def _power_of(comparison: Comparison, *, effect: float, alpha: float) -> float |
     )
 
 
-CHECKS: tuple[Callable[[Experiment, "Cut"], Iterator[Finding]], ...] = (
+OF_EXPOSURES: tuple[Callable[[ExposureCounts, Design, BiasRisk | None], Iterator[Finding]], ...] = (
     _sample_ratio,
     _exposures,
-    _flag,
-    _metrics,
     _multiple_variants,
-    _power,
 )
+OF_EXPERIMENT: tuple[Callable[[Experiment, "Cut"], Iterator[Finding]], ...] = (_flag, _metrics, _power)
+
+
+def exposure_findings(counts: ExposureCounts, design: Design, *, risk: BiasRisk | None) -> list[Finding]:
+    """The findings about exposures alone."""
+    return [finding for check in OF_EXPOSURES for finding in check(counts, design, risk)]
 
 
 def findings(experiment: Experiment, cut: "Cut") -> list[Finding]:
-    """All findings about an experiment and a cut of its data."""
-    return [finding for check in CHECKS for finding in check(experiment, cut)]
+    """All findings about an experiment and a cut of its data, those about its exposures first."""
+    of_exposures = exposure_findings(cut.counts, cut.design, risk=cut.risk)
+    return [*of_exposures, *(finding for check in OF_EXPERIMENT for finding in check(experiment, cut))]
+
+
+def concerning(found: Iterable[Finding], *, metric_uuid: str) -> list[Finding]:
+    """Those of the findings that are about one metric."""
+    return [finding for finding in found if finding["data"].get("metric_uuid") == metric_uuid]

@@ -1,7 +1,7 @@
 """One results answer: exposures, every metric and the health findings, from one cut of the data."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from experiments.metric_set import LISTS, ORDER_OF_LIST, links_of
 from experiments.models import Experiment
 from experiments.results import answers, compute, health
 from experiments.results.compute import ExposureCounts, MetricResult
-from experiments.results.design import Design, design_of
+from experiments.results.design import Design, PrecomputationMode, design_of
 from experiments.results.selections import Selections
 from experiments.results.settings import Settings, baseline_of, settings_of
 from stats.multiplicity import adjust_family
@@ -26,8 +26,9 @@ from stats.results import FrequentistResult
 from stats.srm import BiasRisk, bias_risk
 
 NOT_STARTED = "Experiment has not been started yet"
-TOO_MANY_BREAKDOWNS = "Maximum of 3 breakdowns are supported for experiment metrics"
 Role = Literal["primary", "secondary"]
+INVALID_METRIC = "invalid-metric"
+TIMED_OUT = "query-timeout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +107,11 @@ def take_cut(
     *,
     now: datetime,
     listed: Sequence[ListedMetric],
-    breakdown: Sequence[str] | None,
+    breakdown: Sequence[str] | None = None,
+    mode: PrecomputationMode | None = None,
+    with_sessions: bool = False,
 ) -> Cut:
-    """Compute the metrics of a started experiment from one snapshot.
+    """Compute the metrics of a started experiment from one snapshot; `with_sessions`: of funnels also single units.
 
     A metric that cannot be computed has an error and leaves the others alone. Raises InvalidState for a draft,
     Invalid when the exposures cannot be computed, EventsExpired when the first of the events are not kept any more,
@@ -117,7 +120,7 @@ def take_cut(
     if experiment.start_date is None:
         raise InvalidState(NOT_STARTED)
     retention.check_kept(experiment.start_date)
-    design = design_of(experiment, now=now)
+    design = replace(design_of(experiment, now=now), mode=mode)
     settings = settings_of(experiment.stats_config)
     baseline = baseline_of(experiment.stats_config, design.variants)
     store = event_store()
@@ -135,6 +138,7 @@ def take_cut(
                 baseline=baseline,
                 select=select,
                 breakdown=breakdown,
+                with_sessions=with_sessions,
             )
             for one in listed
         )
@@ -169,12 +173,14 @@ def _outcome(
     baseline: str,
     select: Selections,
     breakdown: Sequence[str] | None,
+    with_sessions: bool,
 ) -> MetricOutcome:
     try:
         metric = metrics.read(listed.document)
     except ValidationError:
-        return MetricOutcome(listed=listed, error=("invalid-metric", "The stored metric cannot be read any more."))
+        return MetricOutcome(listed=listed, error=(INVALID_METRIC, "The stored metric cannot be read any more."))
     try:
+        select.require_actions(metrics.action_ids([listed.document]))
         plan = compute.plan_of(
             metric,
             design=design,
@@ -183,18 +189,27 @@ def _outcome(
             select=select,
             breakdowns=compute.breakdowns_of(metric, override=breakdown),
         )
-        result = compute.result_of(metric, units=units, plan=plan, design=design, settings=settings, baseline=baseline)
+        result = compute.result_of(
+            metric,
+            units=units,
+            plan=plan,
+            design=design,
+            settings=settings,
+            baseline=baseline,
+            with_sessions=with_sessions,
+        )
     except Invalid as error:
-        code = error.code if error.code != "invalid_input" else "invalid-metric"
+        code = error.code if error.code != "invalid_input" else INVALID_METRIC
         return MetricOutcome(listed=listed, metric=metric, error=(code, error.detail))
     except StoreTimeout:
-        return MetricOutcome(listed=listed, metric=metric, error=("query-timeout", timeout_text()))
+        return MetricOutcome(listed=listed, metric=metric, error=(TIMED_OUT, timeout_text()))
     return MetricOutcome(listed=listed, metric=metric, result=result)
 
 
 def results_answer(experiment: Experiment, cut: Cut, *, computed_at: datetime) -> dict[str, Any]:
     """The body of a results answer, without what concerns its freshness."""
     plan = cut.design.exposure
+    found = health.findings(experiment, cut)
     return {
         "experiment_id": experiment.pk,
         "as_of": format_datetime(plan.end),
@@ -212,18 +227,28 @@ def results_answer(experiment: Experiment, cut: Cut, *, computed_at: datetime) -
             "only_count_matured_users": experiment.only_count_matured_users,
             "excluded_variants": experiment.excluded_variants,
         },
-        "exposures": answers.exposures_answer(cut.counts, cut.design, risk=cut.risk),
-        "health": health.findings(experiment, cut),
-        "metrics": _adjusted([_metric_answer(outcome, cut) for outcome in cut.outcomes], cut),
+        "exposures": answers.exposures_answer(
+            cut.counts,
+            cut.design,
+            risk=cut.risk,
+            warnings=health.exposure_findings(cut.counts, cut.design, risk=cut.risk),
+        ),
+        "health": found,
+        "metrics": _adjusted([_metric_answer(outcome, cut, found) for outcome in cut.outcomes], cut),
     }
 
 
-def _metric_answer(outcome: MetricOutcome, cut: Cut) -> dict[str, Any]:
-    listed, metric, result = outcome.listed, outcome.metric, outcome.result
+def result_answer(outcome: MetricOutcome, cut: Cut, found: Sequence[health.Finding]) -> dict[str, Any] | None:
+    """The numbers of a metric with those of the findings that concern it; None where there are none."""
+    if outcome.metric is None or outcome.result is None:
+        return None
+    warnings = health.concerning(found, metric_uuid=outcome.listed.uuid)
+    return answers.metric_answer(outcome.metric, outcome.result, method=cut.settings.method, warnings=warnings)
+
+
+def _metric_answer(outcome: MetricOutcome, cut: Cut, found: Sequence[health.Finding]) -> dict[str, Any]:
+    listed = outcome.listed
     error = None if outcome.error is None else {"code": outcome.error[0], "message": outcome.error[1]}
-    shown = None
-    if metric is not None and result is not None:
-        shown = answers.metric_answer(metric, result, method=cut.settings.method)
     return {
         "uuid": listed.uuid,
         "name": listed.name,
@@ -233,7 +258,7 @@ def _metric_answer(outcome: MetricOutcome, cut: Cut) -> dict[str, Any]:
         "saved_metric_id": listed.saved_metric_id,
         "fingerprint": listed.document.get("fingerprint"),
         "error": error,
-        "result": shown,
+        "result": result_answer(outcome, cut, found),
     }
 
 

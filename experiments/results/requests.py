@@ -14,7 +14,7 @@ from events.store import event_store
 from experiments import metrics
 from experiments.metrics.breakdowns import MAX_BREAKDOWNS, TOO_MANY
 from experiments.models import Experiment
-from experiments.results import answers, cache, compute, report
+from experiments.results import answers, cache, compute, health, report
 from experiments.results.cache import Answered
 from experiments.results.design import Design, design_of
 from experiments.results.expired import expired_answer
@@ -109,7 +109,9 @@ def exposures_of(design: Design, *, is_running: bool) -> dict[str, Any]:
     with event_store().snapshot(timeout_seconds=report.timeout_seconds()):
         counts = compute.counts_of(event_store().expose(design.exposure), design)
     risk = report.risk_of(counts, design, is_running=is_running)
-    return {"kind": "ExperimentExposureQuery", **answers.exposures_answer(counts, design, risk=risk)}
+    warnings = health.exposure_findings(counts, design, risk=risk)
+    shown = answers.exposures_answer(counts, design, risk=risk, warnings=warnings)
+    return {"kind": "ExperimentExposureQuery", **shown}
 
 
 def _with_freshness(answered: Answered) -> dict[str, Any]:
@@ -122,13 +124,27 @@ def _with_freshness(answered: Answered) -> dict[str, Any]:
 
 def envelope(answered: Answered, *, zone: str) -> dict[str, Any]:
     """An answer of the query endpoint's form with what it says of its freshness."""
-    refreshed = format_datetime(answered.computed_at)
     return {
         **answered.body,
-        "cache_key": answered.key,
+        **_freshness(answered.key, zone=zone),
         "is_cached": answered.is_cached,
-        "last_refresh": refreshed,
+        "last_refresh": format_datetime(answered.computed_at),
         "cache_target_age": format_datetime(answered.fresh_until),
-        "next_allowed_client_refresh": refreshed,
+        "next_allowed_client_refresh": format_datetime(answered.computed_at),
+    }
+
+
+def empty_envelope(key: str, *, zone: str) -> dict[str, Any]:
+    """What is said where nothing has been computed yet and nothing is to be."""
+    return {"results": None, **_freshness(key, zone=zone)}
+
+
+def _freshness(key: str, *, zone: str) -> dict[str, Any]:
+    return {
+        "cache_key": key,
+        "is_cached": False,
+        "last_refresh": None,
+        "cache_target_age": None,
+        "next_allowed_client_refresh": None,
         "timezone": zone,
     }

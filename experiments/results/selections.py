@@ -1,12 +1,13 @@
 """What stored nodes and criteria mean in a project: its actions, its filters, as plans take them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from common.errors import Invalid
 from events import actions, filters
 from events.models import Action
 from events.store.plans import Condition, Selection, Step
+from experiments.action_references import check_actions
 from experiments.metrics.nodes import ActionsNode, EventsNode
 from projects.models import Project
 
@@ -28,17 +29,18 @@ class Selections:
             return Selection(steps=self.of_action(node.id).steps, conditions=conditions)
         return Selection(steps=(Step(event=node.event),), conditions=conditions)
 
+    def require_actions(self, action_ids: Set[int]) -> None:
+        """Raise Invalid with code `action-not-found` unless all are live actions of the project."""
+        try:
+            check_actions(self.project, wanted=action_ids)
+        except Invalid as error:
+            raise Invalid(error.detail, code=ACTION_NOT_FOUND) from error
+
     def of_action(self, action_id: int) -> Selection:
         """The events of a live action of the project."""
         if action_id not in self._actions:
-            action = Action.objects.filter(project=self.project, deleted=False, pk=action_id).first()
-            if action is None:
-                raise Invalid(
-                    f"Action(s) with ID {action_id} not found or deleted. "
-                    "Each ActionsNode must reference an existing action belonging to this project.",
-                    code=ACTION_NOT_FOUND,
-                )
-            self._actions[action_id] = actions.selection(action)
+            self.require_actions({action_id})
+            self._actions[action_id] = actions.selection(Action.objects.get(project=self.project, pk=action_id))
         return self._actions[action_id]
 
     def of_config(self, config: Mapping[str, Any]) -> Selection:

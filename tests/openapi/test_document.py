@@ -71,7 +71,7 @@ def test_verbs__no_put(document: Node) -> None:
 
 
 def test_paths__no_sdk_endpoint_and_not_the_document_itself(document: Node) -> None:
-    others = re.compile(r"/api/(projects|organizations|users|personal_api_keys)/")
+    others = re.compile(r"/api/(projects|environments|organizations|users|personal_api_keys)/")
 
     assert [path for path in document["paths"] if not others.match(path)] == []
     assert [

@@ -24,6 +24,7 @@ EXPECTED = (
     | acts("experiments", "create", "calculate_running_time")
     | acts("experiments", "retrieve", "results", "exposures")
     | acts("experiments", "retrieve", "stats", "requires_flag_implementation", "eligible_feature_flags", "activity")
+    | {"query_create", "environments_query_create"}
     | crud("experiment_holdouts")
     | crud("experiment_saved_metrics")
     | crud("feature_flags")

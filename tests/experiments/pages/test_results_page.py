@@ -15,7 +15,7 @@ from experiments.pages import views
 from experiments.results import report
 from projects.models import Project, User
 from tests.experiments.conftest import Experiments
-from tests.experiments.results.test_results_api import PURCHASES, SIGNUP, did, exposed
+from tests.experiments.results.traffic import PURCHASES, SIGNUP, did, exposed
 
 Json = dict[str, Any]
 FREQUENTIST = {"method": "frequentist", "multiplicity": "holm"}

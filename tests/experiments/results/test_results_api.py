@@ -1,70 +1,14 @@
 """GET experiments/{id}/results/ and exposures/."""
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import override_settings
 
-from events.store import partitions
 from experiments.models import ExperimentSavedMetric, StoredAnswer
-from tests.capturing import capture  # noqa: F401  (a fixture)
 from tests.experiments.conftest import STARTED, Experiments
-
-Json = dict[str, Any]
-PURCHASES: Json = {
-    "kind": "ExperimentMetric",
-    "metric_type": "mean",
-    "uuid": "purchases",
-    "name": "Purchases",
-    "source": {"kind": "EventsNode", "event": "purchase"},
-}
-SIGNUP: Json = {
-    "kind": "ExperimentMetric",
-    "metric_type": "funnel",
-    "uuid": "signup",
-    "name": "Sign-up",
-    "series": [{"kind": "EventsNode", "event": "signup"}],
-}
-
-
-@pytest.fixture(autouse=True)
-def _forget_partitions() -> None:
-    partitions._known.clear()
-
-
-def exposed(variant: str, number: int, *, day: str = "02") -> list[Json]:
-    """Calls of the flag by that many users."""
-    return [
-        {
-            "event": "$feature_flag_called",
-            "distinct_id": f"{variant}-{user}",
-            "timestamp": f"2026-01-{day}T00:00:00Z",
-            "uuid": str(uuid.uuid4()),
-            "properties": {"$feature_flag": "blue-button", "$feature_flag_response": variant, "$browser": "Firefox"},
-        }
-        for user in range(number)
-    ]
-
-
-def did(name: str, variant: str, number: int) -> list[Json]:
-    return [
-        {
-            "event": name,
-            "distinct_id": f"{variant}-{user}",
-            "timestamp": "2026-01-03T00:00:00Z",
-            "uuid": str(uuid.uuid4()),
-        }
-        for user in range(number)
-    ]
-
-
-@pytest.fixture
-def hundred(capture: Callable[..., None]) -> None:  # noqa: F811
-    """60 users see the control, 60 the test; 12 and 30 of them sign up, and each of those buys once."""
-    for variant, number in (("control", 12), ("test", 30)):
-        capture(*exposed(variant, 60), *did("signup", variant, number), *did("purchase", variant, number))
+from tests.experiments.results.traffic import PURCHASES, SIGNUP, Json, exposed
 
 
 def results(experiments: Experiments, experiment: Json, **query: Any) -> Json:
@@ -166,7 +110,7 @@ def test_results__failing_metric__leaves_the_others_alone(
 
 def test_results__few_users__have_codes_in_place_of_statistics(
     experiments: Experiments,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Callable[..., None],
 ) -> None:
     capture(*exposed("control", 3), *exposed("test", 3))
     result = results(experiments, experiments.running(metrics=[SIGNUP]))["metrics"][0]["result"]
