@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, nan
+from math import inf, isfinite, nan, nextafter
 from typing import Any, Literal, cast, get_args
 
 from feature_flags.eligibility import CONTROL
@@ -42,7 +42,8 @@ class Settings:
     @property
     def error_rate(self) -> float:
         """The share of false alarms that the method accepts."""
-        return self.alpha if self.method == "frequentist" else 1 - self.ci_level
+        # Beside a level next to nothing the rest is 1 in doubles, and no error rate.
+        return self.alpha if self.method == "frequentist" else min(1 - self.ci_level, nextafter(1, 0))
 
     def shown(self) -> dict[str, Any]:
         """What a results answer says of them."""
