@@ -13,14 +13,18 @@ from events.store import event_store, partitions
 from events.store.measures import Sums
 from experiments import metrics
 from experiments.exposure_criteria import parse as parse_criteria
-from experiments.results import compute
+from experiments.results import compute, requests
 from experiments.results.design import make_design
 from experiments.results.selections import Selections
 from experiments.results.settings import baseline_of, settings_of
 from projects.models import Project
 from tests.capturing import capture  # noqa: F401  (a fixture)
 
-CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "cases" / "semantics.json").read_text())["cases"]
+CASES: list[dict[str, Any]] = [
+    case
+    for name in ("semantics", "semantics_borders")
+    for case in json.loads((Path(__file__).parents[2] / "cases" / f"{name}.json").read_text())["cases"]
+]
 FLAG_KEY = "checkout-copy"
 EVEN = [{"key": "control", "rollout_percentage": 50}, {"key": "test", "rollout_percentage": 50}]
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -72,6 +76,12 @@ def shown(sums: Sums, expected: dict[str, Any]) -> dict[str, Any]:
         "covariate_sum": sums.x,
         "covariate_sum_squares": sums.xx,
         "covariate_sum_product": sums.xy,
+        "covariate_denominator_sum": sums.dx,
+        "covariate_denominator_sum_squares": sums.dxdx,
+        "denominator_covariate_denominator": sums.d_dx,
+        "covariate_numerator_covariate_denominator": sums.x_dx,
+        "numerator_covariate_denominator": sums.s_dx,
+        "denominator_covariate_numerator": sums.d_x,
         "step_counts": sums.step_counts,
     }
     return flat({name: named[name] for name in expected})
@@ -143,6 +153,8 @@ def test_semantics(case: dict[str, Any], project: Project, capture: Callable[...
                 _check_breakdowns(result, expected["breakdowns"])
     if "total_exposures" in expected:
         assert counts.totals == expected["total_exposures"]
+    if "timeseries" in expected:
+        assert requests.exposures_of(design, is_running=False)["timeseries"] == expected["timeseries"]
 
 
 def _check_breakdowns(result: compute.MetricResult, expected: list[dict[str, Any]]) -> None:
