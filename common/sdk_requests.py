@@ -108,7 +108,7 @@ def _unpacked(packed: bytes, *, request: HttpRequest, compression: str, limit: i
     zipped = compression in ("gzip", "gzip-js") or request.META.get("HTTP_CONTENT_ENCODING", "").lower() == "gzip"
     if packed.startswith(_GZIP_MAGIC):
         text = _gunzip(packed, limit=limit)
-    elif packed.startswith(_FORM_FIELD) or request.content_type == "application/x-www-form-urlencoded":
+    elif _is_form(packed, content_type=request.content_type):
         text = _form_data(packed, lz64=compression == "lz64", limit=limit)
     elif compression == "lz64":
         text = _unlz64(packed, limit=limit)
@@ -119,6 +119,14 @@ def _unpacked(packed: bytes, *, request: HttpRequest, compression: str, limit: i
     if len(text) > limit:
         raise PayloadTooLarge(limit)
     return text
+
+
+def _is_form(packed: bytes, *, content_type: str | None) -> bool:
+    """Whether the body has the field `data`. Much that is called a form is JSON: curl calls everything so."""
+    if packed.startswith(_FORM_FIELD):
+        return True
+    called_form = content_type == "application/x-www-form-urlencoded"
+    return called_form and b"&" + _FORM_FIELD in packed and packed.lstrip()[:1] not in (b"{", b"[")
 
 
 def _gunzip(packed: bytes, *, limit: int) -> bytes:
@@ -143,12 +151,8 @@ def _gunzip(packed: bytes, *, limit: int) -> bytes:
 
 def _form_data(form: bytes, *, lz64: bool, limit: int) -> bytes:
     """The unpacked `data` of a form: base64 or plain JSON, or lz64."""
-    for field in form.split(b"&"):
-        if field.startswith(_FORM_FIELD):
-            data = _with_plus(unquote_plus(field.removeprefix(_FORM_FIELD).decode("latin-1"), errors="replace"))
-            break
-    else:
-        raise UnreadableRequest("the form has no field data")
+    field = next(field for field in form.split(b"&") if field.startswith(_FORM_FIELD))
+    data = _with_plus(unquote_plus(field.removeprefix(_FORM_FIELD).decode("latin-1"), errors="replace"))
     if lz64:
         return _unlz64(data, limit=limit)
     if data.lstrip()[:1] in (b"{", b"["):

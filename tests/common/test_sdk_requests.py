@@ -60,12 +60,18 @@ def in_base64(text: bytes) -> bytes:
         post(b"ver=1&data=" + in_base64(TEXT), "?compression=base64", content_type=FORM),
         post(b"data=" + in_base64(TEXT), content_type="text/plain"),
         post(f"data={quote_plus(TEXT.decode())}".encode(), content_type=FORM),
+        post(TEXT, content_type=FORM),
+        post(in_base64(TEXT), content_type=FORM),
         RequestFactory().get(f"/e/?data={quote(in_base64(TEXT).decode())}"),
         RequestFactory().get(f"/e/?data={in_base64(TEXT).decode()}"),
     ],
 )
 def test_payload__every_packing__gives_the_same_value(request_: HttpRequest):
     assert payload(request_) == VALUE
+
+
+def test_payload__json_called_a_form__may_hold_what_looks_like_a_field():
+    assert payload(post(b'{"url": "/?a=1&data=2"}', content_type=FORM)) == {"url": "/?a=1&data=2"}
 
 
 def test_payload__lz64__where_it_is_offered():
