@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from typing import Any
+from urllib.request import Request, urlopen
 
 from posthog import Posthog
 
@@ -83,6 +84,22 @@ def poll(asked: dict[str, Any]) -> None:
     posthog.shutdown()
 
 
+def kill_switch(asked: dict[str, Any]) -> None:
+    """Looks at a flag, switches it off over REST, and looks again at once."""
+    near, far = local_client(), client()
+
+    def look(name: str) -> None:
+        near.load_feature_flags()
+        local = near.get_feature_flag(asked["flag"], asked["id"], only_evaluate_locally=True)
+        see(name=name, local=local, remote=far.get_feature_flag(asked["flag"], asked["id"]))
+
+    look("before")
+    headers = {"Authorization": f"Bearer {asked['key']}", "Content-Type": "application/json"}
+    urlopen(Request(asked["url"], b'{"active": false}', headers, method="PATCH")).close()
+    look("after")
+    near.shutdown()
+
+
 def events(asked: dict[str, Any]) -> None:
     posthog = client(gzip=asked.get("gzip", False))
     who = asked["id"]
@@ -127,7 +144,9 @@ def failures(asked: dict[str, Any]) -> None:
     intruder.shutdown()
 
 
-SCENARIOS = {act.__name__: act for act in (remote, local, parity, poll, events, exposure, remote_config, failures)}
+SCENARIOS = {
+    act.__name__: act for act in (remote, local, parity, poll, kill_switch, events, exposure, remote_config, failures)
+}
 
 if __name__ == "__main__":
     SCENARIOS[sys.argv[1]](json.loads(sys.argv[2]))

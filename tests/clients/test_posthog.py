@@ -125,6 +125,16 @@ def test_polling__costs_nothing_until_something_changes(program: Program, own_sh
     assert statuses.count(200) == 2
 
 
+def test_kill_switch__is_seen_by_the_very_next_question(program: Program, own_shop: Shop) -> None:
+    flag_id = own_shop.flag_ids["beta-search-rollout"]
+    url = f"{own_shop.base_url}/api/projects/{own_shop.project_id}/feature_flags/{flag_id}/"
+    asked = {"flag": "beta-search-rollout", "id": "user-61", "url": url, "key": own_shop.personal_key}
+    seen = program.sees(own_shop, "kill_switch", asked)
+    assert seen["before"] == {"local": True, "remote": True}
+    # Remotely an inactive flag is as unknown as one that never was.
+    assert seen["after"] == {"local": False, "remote": None}
+
+
 @pytest.mark.parametrize("gzip", [False, True])
 def test_events__are_stored_with_persons_and_groups(program: Program, shop: Shop, gzip: bool) -> None:
     who, number = f"buyer-{uuid4().hex[:8]}", str(uuid4())

@@ -75,6 +75,23 @@ const scenarios = {
     await posthog.shutdown()
   },
 
+  // Looks at a flag, switches it off over REST, and looks again at once.
+  async kill_switch({ flag, id, url, key }) {
+    const near = await localClient()
+    const far = client()
+    const look = async (name) => {
+      await near.reloadFeatureFlags()
+      const local = await near.getFeatureFlag(flag, id, { onlyEvaluateLocally: true })
+      see({ name, local, remote: await far.getFeatureFlag(flag, id) })
+    }
+    await look('before')
+    const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' }
+    await fetch(url, { method: 'PATCH', headers, body: '{"active": false}' })
+    await look('after')
+    await near.shutdown()
+    await far.shutdown()
+  },
+
   async events({ id, uuid, timestamp }) {
     const posthog = client()
     posthog.capture({ distinctId: id, event: 'opened', properties: { page: 'start' }, groups: { company: 'acme' } })
