@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from common.api import errors
 from common.api.document import DocumentView, RedocView, SwaggerView
 from experiments_service import health
+from projects.pages import SignInView
 
 handler500 = "common.api.errors.server_error"
 
@@ -17,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("_livez", health.livez),
     path("_readyz", health.readyz),
     path("", include("experiments.pages.urls")),
+    path("admin/login/", SignInView.as_view()),  # one door, with one limit of attempts
     path("admin/", admin.site.urls),
     re_path(r"^api/schema/?$", DocumentView.as_view(), name="schema"),
     re_path(r"^api/schema/swagger-ui/?$", SwaggerView.as_view(url_name="schema"), name="swagger-ui"),

@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.cache import patch_vary_headers
-from django.views.decorators.cache import never_cache
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 
+from projects import sign_in
 from projects.models import Project, User
 
 # Route, name and a few words; those that this installation does not have are left out.
@@ -68,6 +69,13 @@ def _addresses(request: HttpRequest) -> dict[str, str]:
     return {name: request.build_absolute_uri(reverse(route)) for name, route in named.items()}
 
 
+@require_safe
+@cache_control(public=True, max_age=24 * 3600)
+def no_icon(request: HttpRequest) -> HttpResponse:
+    """What browsers ask for on pages that name no icon, such as those of the admin site."""
+    return HttpResponse(status=204)
+
+
 class SignInForm(AuthenticationForm):
     """E-mail address and password."""
 
@@ -81,11 +89,25 @@ class SignInForm(AuthenticationForm):
 
 
 class SignInView(LoginView):
-    """`/login/`: starts a session of 14 days."""
+    """`/login/`, also for the admin site: starts a session of 14 days."""
 
     template_name = "projects/login.html"
     authentication_form = SignInForm
     redirect_authenticated_user = False  # signing in again is what keeps a session fresh
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        email = request.POST.get("username", "")
+        wait = sign_in.try_once(request, email=email)
+        if wait is None:
+            return super().post(request, *args, **kwargs)
+        unit = "second" if wait == 1 else "seconds"
+        form = SignInForm(request, initial={"username": email})
+        context = self.get_context_data(form=form, refusal=f"Too many attempts. Try again in {wait} {unit}.")
+        return self.render_to_response(context, status=429, headers={"Retry-After": str(wait)})
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        sign_in.succeed(self.request, email=self.request.POST.get("username", ""))
+        return super().form_valid(form)
 
 
 class SignOutView(LogoutView):

@@ -1,4 +1,7 @@
-"""How often a key may ask: counted in PostgreSQL, so that all processes share one count."""
+"""How often a key may ask, and a visitor try to sign in.
+
+Counted in PostgreSQL, so that all processes share one count.
+"""
 
 import math
 from dataclasses import dataclass
@@ -50,12 +53,13 @@ class Allowance:
 
 REST = Allowance(name="rest", per_minute=480, per_hour=4800)
 DEFINITIONS = Allowance(name="definitions", per_minute=600)
+SIGN_IN = Allowance(name="sign_in", per_minute=10)
 
 
 def spend(*, allowance: Allowance, key_id: str) -> int | None:
     """Count one request of a key. None admits it; else whole seconds to wait, at least 1, and nothing is counted."""
     values: dict[str, str | int] = {
-        "counter": f"{allowance.name}:{key_id}",
+        "counter": _counter(allowance, key_id),
         "per_minute": allowance.per_minute,
         "per_hour": allowance.per_hour,
     }
@@ -66,6 +70,16 @@ def spend(*, allowance: Allowance, key_id: str) -> int | None:
         cursor.execute(_WAIT, values)
         row = cursor.fetchone()
     return 1 if row is None else max(1, math.ceil(row[0]))
+
+
+def forget(*, allowance: Allowance, key_id: str) -> None:
+    """Start counting anew."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM projects_requestcount WHERE counter = %s", [_counter(allowance, key_id)])
+
+
+def _counter(allowance: Allowance, key_id: str) -> str:
+    return f"{allowance.name}:{key_id}"
 
 
 def forget_ended_windows() -> int:

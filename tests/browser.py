@@ -32,7 +32,7 @@ class Noticed:
     exceptions: list[str] = field(default_factory=list)
     """Those that no script has caught; they are among the errors too."""
     requests: list[str] = field(default_factory=list)
-    """The address of every request that went over the network."""
+    """The address of every request that went over the network; those that the page's own policy stops do not."""
 
     def on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -45,6 +45,10 @@ class Noticed:
     def on_request(self, request: Request) -> None:
         if urlsplit(request.url).scheme not in {"data", "blob"}:
             self.requests.append(request.url)
+
+    def on_failed_request(self, request: Request) -> None:
+        if request.failure == "csp":
+            self.requests.remove(request.url)
 
     @property
     def hosts(self) -> set[str]:
@@ -90,6 +94,7 @@ def noticed(page: Page) -> Noticed:
     page.on("console", made.on_console)
     page.on("pageerror", made.on_exception)
     page.on("request", made.on_request)
+    page.on("requestfailed", made.on_failed_request)
     return made
 
 

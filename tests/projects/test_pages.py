@@ -1,13 +1,15 @@
 """Landing, sign-in and sign-out, as a browser meets them: with cookies and CSRF checks."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
 
 from feature_flags.services import create_flag
-from projects.models import Project, User
+from projects.models import Project, RequestCount, User
 from tests.cast import PASSWORD, error
 
 HTML = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -31,10 +33,16 @@ def form_token(page: Any) -> str:
     return found[1]
 
 
-def sign_in(browser: Client, email: str = "member@example.com", password: str = PASSWORD, next_page: str = "") -> Any:
-    token = form_token(browser.get("/login/"))
+def sign_in(
+    browser: Client,
+    email: str = "member@example.com",
+    password: str = PASSWORD,
+    next_page: str = "",
+    path: str = "/login/",
+) -> Any:
+    token = form_token(browser.get(path))
     return browser.post(
-        "/login/", {"username": email, "password": password, "csrfmiddlewaretoken": token, "next": next_page}
+        path, {"username": email, "password": password, "csrfmiddlewaretoken": token, "next": next_page}
     )
 
 
@@ -132,6 +140,48 @@ def test_login__wrong_password_or_user__are_refused_alike(browser: Client, email
     assert answer.status_code == 200
     assert "This e-mail address and password do not belong together." in answer.content.decode()
     assert "sessionid" not in browser.cookies
+
+
+@pytest.mark.parametrize("path", ["/login/", "/admin/login/"])
+def test_login__eleventh_attempt_in_a_minute__waits_even_with_the_right_password(browser: Client, path: str):
+    for _ in range(10):
+        assert sign_in(browser, password="wrong", path=path).status_code == 200
+
+    answer = sign_in(browser, " Member@Example.com", path=path)
+
+    assert answer.status_code == 429
+    assert 1 <= int(answer["Retry-After"]) <= 60
+    assert f"Too many attempts. Try again in {answer['Retry-After']} seconds." in answer.content.decode()
+    assert "sessionid" not in browser.cookies
+
+
+def test_login__attempts_on_one_address__do_not_keep_others_waiting(browser: Client):
+    for _ in range(11):
+        sign_in(browser, "nobody@example.com", "wrong")
+
+    assert sign_in(browser).status_code == 302
+
+
+def test_login__right_password__is_never_held_back_by_right_ones(browser: Client):
+    assert {sign_in(browser).status_code for _ in range(12)} == {302}
+
+
+def test_login__a_minute_later__is_open_again(browser: Client):
+    for _ in range(11):
+        sign_in(browser, password="wrong")
+    RequestCount.objects.update(minute_started=F("minute_started") - timedelta(seconds=61))
+
+    assert sign_in(browser).status_code == 302
+
+
+def test_admin_login__staff__comes_back_to_the_admin_site(browser: Client, member: User):
+    member.is_staff = member.is_superuser = True
+    member.save()
+
+    answer = sign_in(browser, next_page="/admin/", path="/admin/login/")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+    assert browser.get("/admin/").status_code == 200
 
 
 def test_login__inactive_user__is_refused(browser: Client, member: User):
