@@ -50,6 +50,15 @@ def delete_user(*, user: User) -> None:
     user.delete()
 
 
+@transaction.atomic
+def deactivate_user(*, user: User) -> None:
+    """Refuse a user's sessions and keys from now on. Raises Invalid for the last active owner of an organization."""
+    for membership in user.memberships.filter(level=Level.OWNER).order_by("organization_id"):
+        _check_other_owner(_lock(membership))
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+
+
 def _lock(membership: OrganizationMembership) -> OrganizationMembership:
     # The organization's row stands for the set of its members: two owners who leave at once do so one by one.
     Organization.objects.select_for_update(of=("self",)).filter(pk=membership.organization_id).first()
@@ -60,6 +69,9 @@ def _lock(membership: OrganizationMembership) -> OrganizationMembership:
 
 
 def _check_other_owner(membership: OrganizationMembership) -> None:
-    others = OrganizationMembership.objects.filter(organization_id=membership.organization_id, level=Level.OWNER)
+    # Whoever may not sign in can look after nothing.
+    others = OrganizationMembership.objects.filter(
+        organization_id=membership.organization_id, level=Level.OWNER, user__is_active=True
+    )
     if not others.exclude(pk=membership.pk).exists():
         raise Invalid("An organization must keep at least one owner.")

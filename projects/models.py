@@ -189,6 +189,9 @@ class PersonalAPIKey(models.Model):
     last_used_at = models.DateTimeField(null=True)
     last_rolled_at = models.DateTimeField(null=True)
 
+    class Meta:
+        verbose_name = "personal API key"
+
     def __str__(self) -> str:
         return f"{self.label} ({self.mask_value})"
 
@@ -208,6 +211,7 @@ class ProjectSecretAPIKey(models.Model):
     last_rolled_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = "project secret API key"
         constraints = [models.UniqueConstraint(fields=["project", "label"], name="secret_key_label_unique")]
 
     def __str__(self) -> str:

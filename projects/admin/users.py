@@ -69,6 +69,8 @@ class AccountAdmin(ServiceAdmin, UserAdmin):  # type: ignore[type-arg]  # not ge
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if change:
+            if "is_active" in form.changed_data and not obj.is_active:
+                members.deactivate_user(user=obj)
             obj.is_superuser = obj.is_staff  # staff are not told apart further
             obj.save()
             return

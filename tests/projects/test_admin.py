@@ -85,7 +85,10 @@ def test_pages__staff__all_open(site: Client, project: Project, owner: User, org
         "projectsecretapikey": key.pk,
     }
 
-    assert site.get("/admin/").status_code == 200
+    index = site.get("/admin/").content.decode()
+    assert "Experiments service" in index
+    assert "Personal API keys" in index
+    assert "Django" not in index
     for model, key_of_object in objects.items():
         assert site.get(url(model, "changelist"), {"q": "x"}).status_code == 200
         assert site.get(url(model, "change", key_of_object)).status_code == 200
@@ -196,6 +199,40 @@ def test_user__add__joins_an_organization(site: Client, organization: Organizati
     assert made.current_project == project
     assert made.check_password("correct horse battery")
     assert (made.is_staff, made.is_superuser) == (False, False)
+
+
+def deactivate(site: Client, user: User) -> Any:
+    path = url("user", "change", user.pk)
+    sent = fields_of(site.get(path))
+    del sent["is_active"]
+    return site.post(path, sent, follow=True)
+
+
+def test_user__last_owner__is_not_deactivated(site: Client, owner: User):
+    page = deactivate(site, owner)
+
+    assert refusals(page) == ["An organization must keep at least one owner."]
+    owner.refresh_from_db()
+    assert owner.is_active
+
+
+def test_user__one_of_two_owners__is_deactivated_and_the_other_then_stays(
+    site: Client, organization: Organization, owner: User, member: User
+):
+    organization.memberships.filter(user=member).update(level=Level.OWNER)
+
+    assert refusals(deactivate(site, owner)) == []
+
+    owner.refresh_from_db()
+    assert not owner.is_active
+    # An owner who may not sign in does not count.
+    assert refusals(deactivate(site, member)) == ["An organization must keep at least one owner."]
+
+
+def test_user__member__is_deactivated(site: Client, member: User):
+    assert refusals(deactivate(site, member)) == []
+    member.refresh_from_db()
+    assert not member.is_active
 
 
 def test_user__taken_email_in_other_case__is_refused(site: Client, organization: Organization, owner: User):

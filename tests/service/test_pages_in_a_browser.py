@@ -39,3 +39,23 @@ def test_swagger_ui__shows_the_operations(page: Page, noticed: Noticed, service:
     screenshot(page, "swagger-ui")
     assert noticed.errors == []
     assert noticed.hosts == {host_of(service)}
+
+
+def test_admin_site__is_called_by_the_name_of_the_service(page: Page, noticed: Noticed, service: LiveService) -> None:
+    sign_in(page, service)
+    page.goto(f"{service.base_url}/admin/")
+    expect(page.get_by_role("link", name="Personal API keys", exact=True)).to_be_visible()
+    expect(page).to_have_title("Administration | Experiments service")
+    screenshot(page, "admin")
+    assert noticed.errors == []
+    assert noticed.hosts == {host_of(service)}
+
+
+def test_landing__narrow_window__does_not_break_addresses_or_scroll_sideways(page: Page, service: LiveService) -> None:
+    sign_in(page, service)
+    page.set_viewport_size({"width": 380, "height": 800})
+    screenshot(page, "landing-narrow")
+    address = page.locator(".cards code").bounding_box()
+    assert address is not None
+    assert address["height"] < 30
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
