@@ -17,7 +17,7 @@ from tests.live_service import ROOT
 
 WHO, FLAG = "ada@example.com", "one-step-checkout"
 SECTION = (ROOT / "README.md").read_text().partition("\n## 3. ")[2].partition("\n## 4. ")[0]
-BLOCKS = re.findall(r"^```(\w+)\n(.+?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.+?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture

@@ -43,6 +43,14 @@ def caplog_of_requests(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFix
     return caplog
 
 
+@pytest.mark.parametrize("path", ["/capture/", "/e/", "/i/v0/e/", "/track/"])
+def test_request__of_a_client_library__names_its_route(
+    db: None, path: str, caplog_of_requests: pytest.LogCaptureFixture
+) -> None:
+    APIClient().get(path)
+    assert line_of(caplog_of_requests)["route"] == path
+
+
 def test_request__served__is_one_line_with_all_facts(
     project: Project, member: User, caplog_of_requests: pytest.LogCaptureFixture
 ) -> None:
