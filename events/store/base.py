@@ -1,6 +1,6 @@
 """What every event store offers."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -25,7 +25,7 @@ class StoredBefore(Exception):
 
 
 class StoredEvent(NamedTuple):
-    """One event as columns. Texts hold no NUL character; `properties` is JSON text."""
+    """One event as columns. Times are in UTC, texts hold no NUL character; `properties` is JSON text."""
 
     uuid: str
     event: str
@@ -66,6 +66,10 @@ class Exposures:
 
 class ExposedUnits(Protocol):
     """The units of one exposure plan, found once for all measures. Of use until its snapshot ends."""
+
+    @property
+    def is_precomputed(self) -> bool:
+        """Whether rows kept in advance were used."""
 
     def by_day(self) -> Exposures:
         """How many units were exposed, by arm and day."""
@@ -113,8 +117,17 @@ class EventStore(Protocol):
     def exposures(self, plan: ExposurePlan) -> Exposures:
         """How many units were exposed, by arm and day."""
 
-    def expose(self, plan: ExposurePlan) -> ExposedUnits:
-        """Find the exposed units. To be called inside a snapshot."""
+    def expose(self, plan: ExposurePlan, *, preaggregated_for: int | None = None) -> ExposedUnits:
+        """Find the exposed units. To be called inside a snapshot.
+
+        With the id of an experiment the rows kept for it in advance are used as far as they go; the units are the same.
+        """
+
+    def preaggregate(self, plans: Mapping[int, ExposurePlan], *, timeout_seconds: float) -> int:
+        """Keep the exposures of these experiments (by id) in advance and up to date, and those of no other.
+
+        Returns how much was done, 0 when there was nothing to do. Idempotent, and safe to interrupt.
+        """
 
     def last_flag_calls(self, *, project_id: int, flag_keys: Collection[str]) -> dict[str, datetime]:
         """The time of the newest call of each flag that was ever called."""

@@ -1,10 +1,14 @@
-"""The exposed units of a results request in tables of the connection: computed once, read by each of its metrics."""
+"""The exposed units of a results request in tables of the connection: computed once, read by each of its metrics.
+
+The rows with which attempts at funnels begin are added when the first funnel needs them.
+"""
 
 # ruff: noqa: S608  (statements are built from constants of these files; values are bound)
 
-from events.store import exposures
+from events.store import exposures, preaggregation
 from events.store.conditions import Statement
 from events.store.plans import ExposurePlan
+from events.store.preaggregation import Kept
 
 UNITS = "events_exposed_units"
 ROWS = "events_exposed_rows"
@@ -17,6 +21,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS {ROWS} (
     person uuid, group_key text, time timestamptz, uuid uuid
 ) ON COMMIT DELETE ROWS
 """
+EMPTYING = f"DELETE FROM {UNITS}; DELETE FROM {ROWS}"
 
 
 def unit_column(plan: ExposurePlan) -> str:
@@ -24,19 +29,27 @@ def unit_column(plan: ExposurePlan) -> str:
     return "person" if plan.unit_group is None else "group_key"
 
 
-def filling(plan: ExposurePlan, statement: Statement) -> str:
-    """The statement that puts the units of the plan and their exposure rows into the tables."""
-    column = unit_column(plan)
-    attempts = "exposure_rows" if plan.activation is None else "activation_rows"
+def filling(plan: ExposurePlan, statement: Statement, *, kept: Kept | None) -> str:
+    """The statement that puts the units of the plan into their table, with the help of rows kept in advance."""
+    if kept is None:
+        tables = exposures.exposed(plan, statement)
+    else:
+        kept_rows = preaggregation.kept_rows(plan, kept, statement)
+        tables = exposures.exposed(plan, statement, kept_rows=kept_rows, gaps=kept.gaps(plan))
     return f"""
-        WITH {exposures.exposed(plan, statement)},
-        kept AS (
-            INSERT INTO {ROWS} ({column}, time, uuid)
-            SELECT attempts.unit, attempts.time, attempts.uuid FROM {attempts} AS attempts
-            JOIN exposed ON exposed.unit = attempts.unit AND attempts.time >= exposed.first_time
-        )
-        INSERT INTO {UNITS} ({column}, arm, first_time, first_uuid)
+        WITH {tables}
+        INSERT INTO {UNITS} ({unit_column(plan)}, arm, first_time, first_uuid)
         SELECT unit, arm, first_time, first_uuid FROM exposed
+    """
+
+
+def filling_rows(plan: ExposurePlan, statement: Statement) -> str:
+    """The statement that puts the rows with which attempts may begin into their table; the units are in theirs."""
+    column = unit_column(plan)
+    return f"""
+        INSERT INTO {ROWS} ({column}, time, uuid)
+        SELECT attempts.unit, attempts.time, attempts.uuid FROM ({exposures.attempts(plan, statement)}) AS attempts
+        JOIN {UNITS} units ON units.{column} = attempts.unit AND attempts.time >= units.first_time
     """
 
 

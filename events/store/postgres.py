@@ -2,9 +2,9 @@
 
 # ruff: noqa: S608  (statements are built from constants of these files; values are bound)
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from common.instants import Moment
-from events.store import exposed, exposures, partitions
+from events.store import changed_days, exposed, exposures, partitions, preaggregation
 from events.store.base import EventIdentity, EventRow, EventStore, Exposures, StoredBefore, StoredEvent
 from events.store.conditions import Statement, all_of
 from events.store.limits import stopped_at_the_limit
@@ -55,9 +55,18 @@ CROSS JOIN LATERAL (
     ORDER BY timestamp DESC LIMIT 1
 ) AS calls
 """
+# Rows of UTC day and number of events.
+_DELETE_PERSONS = """
+WITH deleted AS (
+    DELETE FROM events_event WHERE project_id = %s AND person_id = ANY(%s) AND created_at < %s RETURNING timestamp
+)
+SELECT (timestamp AT TIME ZONE 'UTC')::date, count(*) FROM deleted GROUP BY 1
+"""
 _PREFIX_SAMPLE = 1000
 _COUNTS = {"exact": "=", "gte": ">=", "lte": "<="}
 _ROWS_AT_ONCE = 10_000
+# For the tables of units and their values, which are looked up row by row.
+_WORK_MEMORY = "64MB"
 
 
 def moment_in(zone: str, now: datetime | None = None) -> Moment:
@@ -72,19 +81,26 @@ class PostgresEventStore(EventStore):
         partitions.ensure(partitions.month_of(time) for time in times)
 
     def append(self, *, project_id: int, events: Iterable[StoredEvent]) -> int:
+        days: set[date] = set()
         with connection.cursor() as cursor:
             cursor.execute(_STAGING)
-            _copy(f"events_staging ({_COLUMNS})", events)
+            _copy(f"events_staging ({_COLUMNS})", _noting(events, days))
             cursor.execute(_APPEND, [project_id])
             appended: int = cursor.rowcount
-            return appended
+        changed_days.note(project_id=project_id, days=days)
+        return appended
 
     def append_new(self, *, project_id: int, events: Iterable[StoredEvent]) -> int:
+        days: set[date] = set()
         # The order lets two batches with the same events wait for each other in one direction only.
         try:
-            return _copy(f"events_event (project_id, {_COLUMNS})", ((project_id, *event) for event in events))
+            appended = _copy(
+                f"events_event (project_id, {_COLUMNS})", ((project_id, *event) for event in _noting(events, days))
+            )
         except IntegrityError as error:
             raise StoredBefore from error
+        changed_days.note(project_id=project_id, days=days)
+        return appended
 
     def stored(self, *, project_id: int, identities: Collection[EventIdentity]) -> set[EventIdentity]:
         asked = orjson.dumps([{"timestamp": time, "uuid": uuid} for time, uuid in identities]).decode()
@@ -102,9 +118,10 @@ class PostgresEventStore(EventStore):
             if own:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             cursor.execute("SET LOCAL statement_timeout = %s", [max(1, round(timeout_seconds * 1000))])
+            cursor.execute(f"SET LOCAL work_mem = '{_WORK_MEMORY}'")
             yield
             if not own:
-                cursor.execute("SET LOCAL statement_timeout = DEFAULT")
+                cursor.execute("SET LOCAL statement_timeout = DEFAULT; SET LOCAL work_mem = DEFAULT")
 
     def rows(self, plan: RowsPlan) -> list[EventRow]:
         statement = Statement(moment=moment_in(plan.zone))
@@ -153,8 +170,14 @@ class PostgresEventStore(EventStore):
         found = _fetch(exposures.by_day(plan, statement), statement)
         return Exposures(by_day={(arm, day): units for arm, day, units in found})
 
-    def expose(self, plan: ExposurePlan) -> ExposedUnits:
-        return ExposedUnits(plan, moment=moment_in(plan.zone, now=plan.end))
+    def expose(self, plan: ExposurePlan, *, preaggregated_for: int | None = None) -> ExposedUnits:
+        kept = None
+        if preaggregated_for is not None:
+            kept = preaggregation.kept(plan, experiment_id=preaggregated_for)
+        return ExposedUnits(plan, moment=moment_in(plan.zone, now=plan.end), kept=kept)
+
+    def preaggregate(self, plans: Mapping[int, ExposurePlan], *, timeout_seconds: float) -> int:
+        return preaggregation.bring_up_to_date(plans, timeout_seconds=timeout_seconds)
 
     def last_flag_calls(self, *, project_id: int, flag_keys: Collection[str]) -> dict[str, datetime]:
         with connection.cursor() as cursor:
@@ -185,12 +208,12 @@ class PostgresEventStore(EventStore):
 
     def delete_persons(self, *, project_id: int, person_ids: Collection[UUID], before: datetime) -> int:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "DELETE FROM events_event WHERE project_id = %s AND person_id = ANY(%s) AND created_at < %s",
-                [project_id, list(person_ids), before],
-            )
-            deleted: int = cursor.rowcount
-            return deleted
+            cursor.execute(_DELETE_PERSONS, [project_id, list(person_ids), before])
+            found = dict(cursor.fetchall())
+        if found:
+            changed_days.note(project_id=project_id, days=found)
+            changed_days.forget_persons(project_id=project_id, person_ids=person_ids, days=found)
+        return sum(found.values())
 
     def drop_before(self, cut: datetime) -> list[str]:
         return partitions.drop_before(cut)
@@ -205,6 +228,13 @@ def _copy(target: str, rows: Iterable[Sequence[Any]]) -> int:
                 copy.write_row(row)
         copied: int = cursor.rowcount
         return copied
+
+
+def _noting(events: Iterable[StoredEvent], days: set[date]) -> Iterator[StoredEvent]:
+    """The events, each of whose days is added to `days` as it goes by."""
+    for event in events:
+        days.add(event.timestamp.date())
+        yield event
 
 
 def _fetch(sql: str, statement: Statement) -> list[tuple[Any, ...]]:

@@ -1,54 +1,36 @@
 """Measures of the exposed units that lie in the tables of the connection, computed statement by statement."""
 
-# ruff: noqa: S608  (statements are built from constants of these files; values are bound)
-
-from collections.abc import Collection, Iterable, Iterator
-from datetime import timedelta
-from itertools import groupby
+from collections.abc import Collection, Iterable
 from typing import Any
-from uuid import UUID
 
 from django.db import connection
 
 from common.instants import Moment
-from events.store import actors, aggregates, exposed
+from events.store import aggregates, exposed
 from events.store.aggregates import Parts
 from events.store.base import Exposures
-from events.store.conditions import Statement, any_of
-from events.store.funnels import Row, furthest_step
+from events.store.conditions import Statement
+from events.store.funnel_sums import funnel_actors, funnel_sums, needs_attempts
 from events.store.limits import stopped_at_the_limit
-from events.store.measures import (
-    Actors,
-    AggregatePlan,
-    Aggregates,
-    Funnel,
-    FunnelOrder,
-    Mean,
-    Ratio,
-    Retention,
-    Sums,
-)
+from events.store.measures import Actors, AggregatePlan, Aggregates, Funnel, Mean, Ratio, Retention, Sums
 from events.store.plans import ExposurePlan
-
-# Without a window of its own a funnel has this one.
-LONGEST_ATTEMPT = timedelta(days=3 * 365)
-_MICROSECONDS = 1_000_000
-_ROWS_AT_ONCE = 10_000
-_BITS = 62  # of a bigint that stays positive
+from events.store.preaggregation import Kept
 
 
 class ExposedUnits:
     """The units of one exposure plan. Usable until its snapshot ends or another plan's units are exposed."""
 
-    def __init__(self, plan: ExposurePlan, *, moment: Moment) -> None:
+    def __init__(self, plan: ExposurePlan, *, moment: Moment, kept: Kept | None = None) -> None:
         self.plan = plan
         self.moment = moment
+        self.is_precomputed = kept is not None
+        self._has_attempts = False
         statement = Statement(moment=moment)
-        filling = exposed.filling(plan, statement)
+        filling = exposed.filling(plan, statement, kept=kept)
         with connection.cursor() as cursor:
-            cursor.execute(f"DELETE FROM {exposed.UNITS}; DELETE FROM {exposed.ROWS}")
+            cursor.execute(exposed.EMPTYING)
             cursor.execute(filling, statement.parameters)
-            cursor.execute(f"ANALYZE {exposed.UNITS}, {exposed.ROWS}")
+            cursor.execute(f"ANALYZE {exposed.UNITS}")
 
     def by_day(self) -> Exposures:
         """How many units were exposed, by arm and day."""
@@ -63,6 +45,8 @@ class ExposedUnits:
         """
         if plan.exposure != self.plan:
             raise ValueError("the plan is about other units than those exposed")
+        if isinstance(plan.measure, Funnel) and needs_attempts(plan, plan.measure):
+            self._add_attempts()
         with stopped_at_the_limit():
             return _measured(Parts(plan, Statement(moment=self.moment)))
 
@@ -73,8 +57,19 @@ class ExposedUnits:
         """
         if plan.exposure != self.plan or not isinstance(plan.measure, Funnel):
             raise ValueError("the plan is about other units than those exposed, or about no funnel")
+        self._add_attempts()
         with stopped_at_the_limit():
-            return _sampled(Parts(plan, Statement(moment=self.moment)), plan.measure, values)
+            return funnel_actors(plan, plan.measure, moment=self.moment, values=values)
+
+    def _add_attempts(self) -> None:
+        if self._has_attempts:
+            return
+        statement = Statement(moment=self.moment)
+        filling = exposed.filling_rows(self.plan, statement)
+        with stopped_at_the_limit(), connection.cursor() as cursor:
+            cursor.execute(filling, statement.parameters)
+            cursor.execute(f"ANALYZE {exposed.ROWS}")
+        self._has_attempts = True
 
 
 def _measured(parts: Parts) -> Aggregates:
@@ -85,7 +80,7 @@ def _measured(parts: Parts) -> Aggregates:
         return _ratios(_fetched(aggregates.ratio_sums(parts, measure), parts.statement))
     if isinstance(measure, Retention):
         return _retentions(_fetched(aggregates.retention_sums(parts, measure), parts.statement))
-    return _funnels(parts, measure)
+    return funnel_sums(parts.plan, measure, moment=parts.statement.moment)
 
 
 def _fetched(sql: str, statement: Statement) -> list[tuple[Any, ...]]:
@@ -112,96 +107,3 @@ def _ratios(rows: Iterable[tuple[Any, ...]]) -> Aggregates:
 
 def _retentions(rows: Iterable[tuple[Any, ...]]) -> Aggregates:
     return {(tuple(values), arm): Sums(n=n, s=back, q=back, sd=back, d=n, dd=n) for values, arm, n, back in rows}
-
-
-def _funnels(parts: Parts, measure: Funnel) -> Aggregates:
-    steps = len(measure.steps)
-    counted = f"SELECT breakdown, arm, count(*) FROM ({parts.units()}) AS units GROUP BY 1, 2"
-    found: Aggregates = {
-        (tuple(values), arm): Sums(n=n, step_counts=[0] * steps)
-        for values, arm, n in _fetched(counted, parts.statement)
-    }
-    microseconds = _attempt(parts)
-    rows_parts = Parts(parts.plan, Statement(moment=parts.statement.moment))
-    for (_, values, arm, first), rows, _ in _funnel_rows(rows_parts, measure):
-        sums = found[values, arm]
-        reached = furthest_step(
-            [row for row in rows if row[0] >= first], steps=steps, order=measure.order, window=microseconds
-        )
-        for step in range(reached):
-            sums.step_counts[step] += 1
-        converted = reached == steps
-        sums.s += converted
-        sums.q += converted
-        if any(time < first and mask >> steps & 1 for time, mask in rows):
-            sums.x += 1
-            sums.xx += 1
-            sums.xy += converted
-    return found
-
-
-def _attempt(parts: Parts) -> int:
-    """How long an attempt lasts, in microseconds."""
-    return (parts.window or LONGEST_ATTEMPT) // timedelta(microseconds=1)
-
-
-def _sampled(parts: Parts, measure: Funnel, values: Collection[tuple[str, ...]] | None) -> Actors:
-    sampling = actors.Sampling(measure, window=_attempt(parts), values=values)
-    sampling.add_units(_funnel_rows(parts, measure))
-    untouched = Parts(parts.plan, Statement(moment=parts.statement.moment))
-    sampling.add_untouched(_fetched(_with_hits(untouched, measure) + actors.UNTOUCHED, untouched.statement))
-    with connection.cursor() as cursor:
-        cursor.execute(actors.EVENTS, [sampling.asked(), parts.plan.exposure.project_id])
-        return sampling.actors(cursor.fetchall())
-
-
-def _funnel_rows(parts: Parts, measure: Funnel) -> Iterator[tuple[tuple[Any, ...], list[Row], list[UUID]]]:
-    """Per unit with rows of any step: unit, breakdown values, arm and first time; its rows; and their uuids."""
-    sql = _funnel_sql(parts, measure)
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(sql, parts.statement.parameters)
-        fetched = iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), [])
-        rows = (row for chunk in fetched for row in chunk)
-        for unit, listed in groupby(rows, key=lambda row: (row[0], tuple(row[1]), row[2], row[3])):
-            merged: list[Row] = []
-            uuids: list[UUID] = []
-            for *_, time, uuid, mask in listed:
-                # An exposure that matches a step as well comes twice.
-                if uuids and uuid == uuids[-1]:
-                    merged[-1] = (time, merged[-1][1] | int(mask))
-                else:
-                    merged.append((time, int(mask)))
-                    uuids.append(uuid)
-            yield unit, merged, uuids
-
-
-def _with_hits(parts: Parts, measure: Funnel) -> str:
-    """The tables of units, and of their rows that match any step."""
-    within = [parts.is_in_attempts()]
-    if parts.lookback is not None and measure.order is FunnelOrder.ORDERED:
-        within.append(parts.is_before())
-    number = "bigint" if len(measure.steps) < _BITS else "numeric"
-    hits = parts.rows_of_steps(measure.steps, number=number)
-    return f"""
-        WITH units AS MATERIALIZED ({parts.units()}),
-        hits AS MATERIALIZED (
-            SELECT rows.unit, rows.time, rows.uuid, rows.mask FROM ({hits}) AS rows
-            JOIN units ON units.unit = rows.unit AND ({any_of(within)})
-        )"""
-
-
-def _funnel_sql(parts: Parts, measure: Funnel) -> str:
-    return f"""
-        {_with_hits(parts, measure)},
-        rows AS (
-            SELECT unit, time, uuid, mask FROM hits
-            UNION ALL
-            SELECT attempts.{parts.unit}, attempts.time, attempts.uuid, 1 FROM {exposed.ROWS} AS attempts
-            WHERE attempts.{parts.unit} IN (SELECT unit FROM hits)
-        )
-        SELECT units.unit, units.breakdown, units.arm,
-               (extract(epoch FROM units.first_time) * {_MICROSECONDS})::bigint,
-               (extract(epoch FROM rows.time) * {_MICROSECONDS})::bigint, rows.uuid, rows.mask
-        FROM rows JOIN units ON units.unit = rows.unit
-        ORDER BY units.unit, rows.time, rows.uuid
-    """

@@ -32,9 +32,17 @@ UNDEFINED: Mapping[str, Mapping[str, Any]] = {
 
 
 def metric_answer(
-    metric: Metric, result: MetricResult, *, method: str, warnings: Sequence[Mapping[str, Any]]
+    metric: Metric,
+    result: MetricResult,
+    *,
+    method: str,
+    warnings: Sequence[Mapping[str, Any]],
+    is_precomputed: bool = False,
 ) -> dict[str, Any]:
-    """The `result` of one metric, inferred by `method`. `warnings` are the findings that concern it."""
+    """The `result` of one metric, inferred by `method`. `warnings` are the findings that concern it.
+
+    `is_precomputed`: from exposures kept in advance.
+    """
     whole = _comparison(metric, result.whole, with_covariate=result.with_covariate, method=method)
     broken_down = None
     if result.breakdowns is not None:
@@ -46,7 +54,12 @@ def metric_answer(
             }
             for comparison in result.breakdowns
         ]
-    return {**whole, "breakdown_results": broken_down, "is_precomputed": False, "warnings": list(warnings)}
+    return {
+        **whole,
+        "breakdown_results": broken_down,
+        "is_precomputed": is_precomputed,
+        "warnings": list(warnings),
+    }
 
 
 def _renamed(comparison: dict[str, Any]) -> dict[str, Any]:

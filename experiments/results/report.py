@@ -16,7 +16,7 @@ from events.store.base import MULTIPLE, ExposedUnits, StoreTimeout
 from experiments import metrics
 from experiments.metric_set import LISTS, ORDER_OF_LIST, links_of
 from experiments.models import Experiment
-from experiments.results import answers, compute, health
+from experiments.results import answers, compute, health, preaggregation
 from experiments.results.compute import ExposureCounts, MetricResult
 from experiments.results.design import Design, PrecomputationMode, design_of
 from experiments.results.selections import Selections
@@ -66,6 +66,7 @@ class Cut:
     counts: ExposureCounts
     risk: BiasRisk | None
     outcomes: tuple[MetricOutcome, ...]
+    is_precomputed: bool = False
 
 
 def timeout_seconds() -> float:
@@ -113,6 +114,9 @@ def take_cut(
 ) -> Cut:
     """Compute the metrics of a started experiment from one snapshot; `with_sessions`: of funnels also single units.
 
+    Exposures kept in advance are used where the experiment wants it, unless the mode is `direct`: the numbers are the
+    same.
+
     A metric that cannot be computed has an error and leaves the others alone. Raises InvalidState for a draft,
     Invalid when the exposures cannot be computed, EventsExpired when the first of the events are not kept any more,
     StoreTimeout when the exposures take too long.
@@ -125,7 +129,7 @@ def take_cut(
     baseline = baseline_of(experiment.stats_config, design.variants)
     store = event_store()
     with store.snapshot(timeout_seconds=timeout_seconds()):
-        units = store.expose(design.exposure)
+        units = store.expose(design.exposure, preaggregated_for=preaggregation.kept_for(experiment, mode=mode))
         counts = compute.counts_of(units, design)
         select = Selections(experiment.project)
         outcomes = tuple(
@@ -149,6 +153,7 @@ def take_cut(
         counts=counts,
         risk=risk_of(counts, design, is_running=experiment.end_date is None),
         outcomes=outcomes,
+        is_precomputed=units.is_precomputed,
     )
 
 
@@ -243,7 +248,13 @@ def result_answer(outcome: MetricOutcome, cut: Cut, found: Sequence[health.Findi
     if outcome.metric is None or outcome.result is None:
         return None
     warnings = health.concerning(found, metric_uuid=outcome.listed.uuid)
-    return answers.metric_answer(outcome.metric, outcome.result, method=cut.settings.method, warnings=warnings)
+    return answers.metric_answer(
+        outcome.metric,
+        outcome.result,
+        method=cut.settings.method,
+        warnings=warnings,
+        is_precomputed=cut.is_precomputed,
+    )
 
 
 def _metric_answer(outcome: MetricOutcome, cut: Cut, found: Sequence[health.Finding]) -> dict[str, Any]:

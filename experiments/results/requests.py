@@ -14,7 +14,7 @@ from events.store import event_store
 from experiments import metrics
 from experiments.metrics.breakdowns import MAX_BREAKDOWNS, TOO_MANY
 from experiments.models import Experiment
-from experiments.results import answers, cache, compute, health, report
+from experiments.results import answers, cache, compute, health, preaggregation, report
 from experiments.results.cache import Answered
 from experiments.results.design import Design, design_of
 from experiments.results.expired import expired_answer
@@ -98,16 +98,23 @@ def exposures(experiment: Experiment, *, refresh: bool = False) -> dict[str, Any
     spec = spec_of(experiment, kind="exposures", design=design, documents=(), breakdown=None)
 
     def computed(now: datetime) -> dict[str, Any]:
-        return exposures_of(design_of(experiment, now=now), is_running=experiment.end_date is None)
+        return exposures_of(
+            design_of(experiment, now=now),
+            is_running=experiment.end_date is None,
+            preaggregated_for=preaggregation.kept_for(experiment),
+        )
 
     return envelope(cache.answer(spec, compute=computed, refresh=refresh), zone=design.exposure.zone)
 
 
-def exposures_of(design: Design, *, is_running: bool) -> dict[str, Any]:
-    """The exposures of a design, computed now. Raises EventsExpired when the first of its events are not kept."""
+def exposures_of(design: Design, *, is_running: bool, preaggregated_for: int | None = None) -> dict[str, Any]:
+    """The exposures of a design, computed now; with what is kept in advance for the experiment of that id.
+
+    Raises EventsExpired when the first of its events are not kept.
+    """
     retention.check_kept(design.exposure.start)
     with event_store().snapshot(timeout_seconds=report.timeout_seconds()):
-        counts = compute.counts_of(event_store().expose(design.exposure), design)
+        counts = compute.counts_of(event_store().expose(design.exposure, preaggregated_for=preaggregated_for), design)
     risk = report.risk_of(counts, design, is_running=is_running)
     warnings = health.exposure_findings(counts, design, risk=risk)
     shown = answers.exposures_answer(counts, design, risk=risk, warnings=warnings)

@@ -28,6 +28,7 @@ CASES: list[dict[str, Any]] = [
 FLAG_KEY = "checkout-copy"
 EVEN = [{"key": "control", "rollout_percentage": 50}, {"key": "test", "rollout_percentage": 50}]
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+EXPERIMENT = 61
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def _forget_partitions() -> None:
     partitions._known.clear()
 
 
-def send(capture: Callable[..., Any], case: dict[str, Any]) -> None:  # noqa: F811
+def batch_of(case: dict[str, Any]) -> list[dict[str, Any]]:
     batch = []
     for distinct_id, time, response, *more in case.get("exposures", []):
         properties = {"$feature_flag": FLAG_KEY, "$feature_flag_response": response, **(more[0] if more else {})}
@@ -59,7 +60,10 @@ def send(capture: Callable[..., Any], case: dict[str, Any]) -> None:  # noqa: F8
                     "uuid": str(uuid.uuid4()),
                 }
             )
-    capture(*batch)
+    return batch
+
+
+def merge(capture: Callable[..., Any], case: dict[str, Any]) -> None:  # noqa: F811
     for loser, survivor in case.get("merges", []):
         capture({"event": "$merge_dangerously", "distinct_id": survivor, "properties": {"alias": loser}})
 
@@ -94,8 +98,9 @@ def flat(sums: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("kept", ["direct", "precomputed", "late events", "late events, aggregated anew"])
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_semantics(case: dict[str, Any], project: Project, capture: Callable[..., Any]) -> None:  # noqa: F811
+def test_semantics(case: dict[str, Any], kept: str, project: Project, capture: Callable[..., Any]) -> None:  # noqa: F811
     for name, value in case.get("project", {}).items():
         setattr(project, name, value)
     project.save()
@@ -107,7 +112,6 @@ def test_semantics(case: dict[str, Any], project: Project, capture: Callable[...
                 "properties": {"$group_type": "company", "$group_key": "acme"},
             }
         )
-    send(capture, case)
     given = {"start_date": "2026-01-01T00:00:00Z", "end_date": "2026-01-31T00:00:00Z", **case.get("experiment", {})}
     criteria = given.get("exposure_criteria", {"filterTestAccounts": False})
     variants = given.get("variants", EVEN)
@@ -125,8 +129,31 @@ def test_semantics(case: dict[str, Any], project: Project, capture: Callable[...
     settings = settings_of(given.get("stats_config"))
     expected = case["expected"]
     store = event_store()
+
+    def aggregate() -> int:
+        return store.preaggregate({EXPERIMENT: design.exposure}, timeout_seconds=60)
+
+    batch = batch_of(case)
+    late = batch[::2] if kept.startswith("late") else []
+    early = [event for event in batch if event not in late]
+    if early:
+        capture(*early)
+    if kept != "direct":
+        aggregate()
+    if late:
+        capture(*late)
+    if kept == "precomputed":
+        # What is aggregated is unchanged by a merge.
+        merge(capture, case)
+        assert aggregate() == 0
+    else:
+        merge(capture, case)
+    if kept.endswith("anew"):
+        aggregate()
     with store.snapshot(timeout_seconds=60):
-        units = store.expose(design.exposure)
+        units = store.expose(design.exposure, preaggregated_for=None if kept == "direct" else EXPERIMENT)
+        if not late:
+            assert units.is_precomputed == (kept == "precomputed" and design.exposure.activation is None)
         counts = compute.counts_of(units, design)
         if "metric" in case:
             metric = metrics.read(metrics.parse_metric(case["metric"], attr=None))

@@ -1,0 +1,259 @@
+"""Funnels of the exposed units: in SQL as far as it goes, unit by unit in `funnels` where the rows need a closer look.
+
+SQL follows the ordered funnel of units whose rows all differ in time. For each step it keeps the latest exposure from
+which the step has been reached, as `funnels` does; each is a running maximum over the rows before. Rows of one instant
+may serve several steps in one order only, which is left to `funnels`, as are the other kinds of funnel.
+"""
+
+# ruff: noqa: S608  (statements are built from constants of these files; values are bound)
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from common.instants import Moment
+from events.store import actors, exposed
+from events.store.aggregates import Parts
+from events.store.conditions import Statement, any_of
+from events.store.exposures import FLAG_CALL
+from events.store.funnels import Row, furthest_step
+from events.store.measures import Actors, AggregatePlan, Aggregates, Funnel, FunnelOrder, Sums
+
+# Without a window of its own a funnel has this one.
+LONGEST_ATTEMPT = timedelta(days=3 * 365)
+_MICROSECONDS = 1_000_000
+_ROWS_AT_ONCE = 10_000
+_BITS = 62  # of a bigint that stays positive
+# More steps than that are followed in memory: each is another layer of the statement.
+_LAYERS = 20
+
+
+def needs_attempts(plan: AggregatePlan, measure: Funnel) -> bool:
+    """Whether other rows than a unit's first exposure may matter: those from which an attempt may begin.
+
+    They do not when the first exposure leaves time for everything and no step can be an exposure itself.
+    """
+    exposure = plan.exposure
+    leaves_time = _window_of(plan) >= exposure.end - exposure.start
+    # The name of a step's events, None when they may have any.
+    names = [step.event for selection in measure.steps for step in selection.steps]
+    of_flag_calls = exposure.selection is None and exposure.activation is None
+    return not (
+        measure.order is FunnelOrder.ORDERED
+        and leaves_time
+        and of_flag_calls
+        and all(name not in (None, FLAG_CALL) for name in names)
+    )
+
+
+def _window_of(plan: AggregatePlan) -> timedelta:
+    return LONGEST_ATTEMPT if plan.window_seconds is None else timedelta(seconds=plan.window_seconds)
+
+
+def funnel_sums(plan: AggregatePlan, measure: Funnel, *, moment: Moment) -> Aggregates:
+    """The sums of a funnel over the units in their tables; the rows of attempts are there if they are needed."""
+    sums = _Followed(plan=plan, measure=measure, moment=moment, with_attempts=needs_attempts(plan, measure))
+    found = sums.units()
+    if measure.order is FunnelOrder.ORDERED and len(measure.steps) <= _LAYERS:
+        close = sums.add_followed(found)
+        if close:
+            sums.add_looked_at(found, only=close)
+    else:
+        sums.add_looked_at(found, only=None)
+    return found
+
+
+def funnel_actors(
+    plan: AggregatePlan, measure: Funnel, *, moment: Moment, values: Collection[tuple[str, ...]] | None
+) -> Actors:
+    """A sample of the units by their furthest step; the rows of attempts are in their table."""
+    followed = _Followed(plan=plan, measure=measure, moment=moment, with_attempts=True)
+    sampling = actors.Sampling(measure, window=_window_of(plan) // timedelta(microseconds=1), values=values)
+    sampling.add_units(followed.listed(only=None))
+    parts = followed.parts()
+    with connection.cursor() as cursor:
+        cursor.execute(f"WITH {followed.hits(parts)} {actors.UNTOUCHED}", parts.statement.parameters)
+        sampling.add_untouched(cursor.fetchall())
+        cursor.execute(actors.EVENTS, [sampling.asked(), plan.exposure.project_id])
+        return sampling.actors(cursor.fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """The units of a plan on their way through a funnel. `with_attempts`: every exposure may begin an attempt."""
+
+    plan: AggregatePlan
+    measure: Funnel
+    moment: Moment
+    with_attempts: bool
+
+    @property
+    def steps(self) -> int:
+        return len(self.measure.steps)
+
+    @property
+    def looks_back(self) -> bool:
+        return self.plan.lookback_seconds is not None and self.measure.order is FunnelOrder.ORDERED
+
+    def parts(self) -> Parts:
+        """What a statement of its own is made of."""
+        return Parts(self.plan, Statement(moment=self.moment))
+
+    def units(self) -> Aggregates:
+        """The arms with their numbers of units."""
+        parts = self.parts()
+        counted = f"SELECT breakdown, arm, count(*) FROM ({parts.units()}) AS units GROUP BY 1, 2"
+        with connection.cursor() as cursor:
+            cursor.execute(counted, parts.statement.parameters)
+            return {
+                (tuple(values), arm): Sums(n=n, step_counts=[0] * self.steps) for values, arm, n in cursor.fetchall()
+            }
+
+    def _add(self, sums: Sums, *, reached: int, came_before: bool, units: int = 1) -> None:
+        for step in range(reached):
+            sums.step_counts[step] += units
+        converted = units if reached == self.steps else 0
+        sums.s += converted
+        sums.q += converted
+        if came_before:
+            sums.x += units
+            sums.xx += units
+            sums.xy += converted
+
+    # --- in SQL ------------------------------------------------------------------------------------------------
+
+    def add_followed(self, found: Aggregates) -> list[Any]:
+        """Add the units that SQL can follow; returns the others."""
+        parts = self.parts()
+        sql = self._followed_sql(parts)
+        close: list[Any] = []
+        with connection.cursor() as cursor:
+            cursor.execute(sql, parts.statement.parameters)
+            for values, arm, reached, came_before, units, listed in cursor.fetchall():
+                if listed is not None:
+                    close += listed
+                else:
+                    self._add(found[tuple(values), arm], reached=reached, came_before=came_before, units=units)
+        return close
+
+    def _followed_sql(self, parts: Parts) -> str:
+        window = parts.bind(_window_of(self.plan))
+        frame = "OVER (PARTITION BY unit ORDER BY time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+        last = 2**self.steps
+        begun = f"max(CASE WHEN mask & 1 <> 0 THEN time END) {frame}" if self.with_attempts else "first_time"
+        # In each layer `begun` is the latest exposure from which the step before has been reached by earlier rows.
+        layer = f"""
+            SELECT unit, time, CASE WHEN time >= first_time THEN mask ELSE 0 END AS mask,
+                   time < first_time AND mask & {last} <> 0 AS came_before,
+                   coalesce(max(time) {frame} = time, FALSE) AS at_once, 0 AS reached, {begun} AS begun
+            FROM rows
+        """
+        for step in range(1, self.steps + 1):
+            layer = f"""
+                SELECT unit, time, mask, came_before, at_once, reached, max(started) {frame} AS begun
+                FROM (
+                    SELECT unit, time, mask, came_before, at_once, started,
+                           CASE WHEN started IS NULL THEN reached ELSE {step} END AS reached
+                    FROM (
+                        SELECT *, CASE WHEN mask & {2**step} <> 0 AND begun >= time - {window} THEN begun END AS started
+                        FROM ({layer}) AS layer
+                    ) AS layer
+                ) AS layer
+            """
+        # Without attempts the first exposure needs no row of its own.
+        rows = self._rows(parts) if self.with_attempts else self.hits(parts, name="rows")
+        return f"""
+            WITH {rows},
+            followed AS (
+                SELECT unit, max(reached) AS reached, bool_or(came_before) AS came_before, bool_or(at_once) AS at_once
+                FROM ({layer}) AS layer GROUP BY unit
+            )
+            SELECT units.breakdown, units.arm, reached, came_before, count(*),
+                   CASE WHEN at_once THEN array_agg(units.unit) END
+            FROM followed JOIN units ON units.unit = followed.unit
+            GROUP BY units.breakdown, units.arm, reached, came_before, at_once
+        """
+
+    # --- in memory ---------------------------------------------------------------------------------------------
+
+    def add_looked_at(self, found: Aggregates, *, only: Collection[Any] | None) -> None:
+        """Add all units with rows of any step, or only some."""
+        microseconds = _window_of(self.plan) // timedelta(microseconds=1)
+        for (_, values, arm, first), rows, _ in self.listed(only=only):
+            reached = furthest_step(
+                [row for row in rows if row[0] >= first],
+                steps=self.steps,
+                order=self.measure.order,
+                window=microseconds,
+            )
+            came_before = any(time < first and mask >> self.steps & 1 for time, mask in rows)
+            self._add(found[values, arm], reached=reached, came_before=came_before)
+
+    def listed(self, *, only: Collection[Any] | None) -> Iterator[tuple[tuple[Any, ...], list[Row], list[UUID]]]:
+        """Per unit with rows of any step: unit, breakdown values, arm and first time; its rows; and their uuids."""
+        parts = self.parts()
+        sql = f"""
+            WITH {self._rows(parts, only=only)}
+            SELECT units.unit, units.breakdown, units.arm,
+                   (extract(epoch FROM units.first_time) * {_MICROSECONDS})::bigint,
+                   (extract(epoch FROM rows.time) * {_MICROSECONDS})::bigint, rows.uuid, rows.mask
+            FROM rows JOIN units ON units.unit = rows.unit
+            ORDER BY units.unit, rows.time, rows.uuid
+        """
+        with connection.chunked_cursor() as cursor:
+            cursor.execute(sql, parts.statement.parameters)
+            fetched = iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), [])
+            every = (row for chunk in fetched for row in chunk)
+            for unit, listed in groupby(every, key=lambda row: (row[0], tuple(row[1]), row[2], row[3])):
+                merged: list[Row] = []
+                uuids: list[UUID] = []
+                for *_, time, uuid, mask in listed:
+                    # An exposure that matches a step as well comes twice.
+                    if uuids and uuid == uuids[-1]:
+                        merged[-1] = (time, merged[-1][1] | int(mask))
+                    else:
+                        merged.append((time, int(mask)))
+                        uuids.append(uuid)
+                yield unit, merged, uuids
+
+    # --- what both read ----------------------------------------------------------------------------------------
+
+    def hits(self, parts: Parts, *, only: Collection[Any] | None = None, name: str = "hits") -> str:
+        """The tables `units` and `hits` (unit, time, mask, first_time, uuid): the events that match a step."""
+        within = [parts.is_in_attempts()]
+        if self.looks_back:
+            within.append(parts.is_before())
+        number = "bigint" if self.steps < _BITS else "numeric"
+        hits = parts.rows_of_steps(self.measure.steps, number=number)
+        narrowed = ""
+        if only is not None:
+            kind = "uuid" if self.plan.exposure.unit_group is None else "text"
+            narrowed = f"AND units.unit = ANY({parts.bind(list(only))}::{kind}[])"
+        return f"""
+            units AS MATERIALIZED ({parts.units()}),
+            {name} AS MATERIALIZED (
+                SELECT rows.unit, rows.time, rows.mask, units.first_time, rows.uuid FROM ({hits}) AS rows
+                JOIN units ON units.unit = rows.unit AND ({any_of(within)}) {narrowed}
+            )
+        """
+
+    def _rows(self, parts: Parts, *, only: Collection[Any] | None = None) -> str:
+        """The tables `units` and `rows`: hits, and the exposures of units that have any."""
+        attempts = "SELECT unit, first_time AS time, first_uuid AS uuid FROM units"
+        if self.with_attempts:
+            attempts = f"SELECT {exposed.unit_column(self.plan.exposure)} AS unit, time, uuid FROM {exposed.ROWS}"
+        return f"""
+            {self.hits(parts, only=only)},
+            rows AS (
+                SELECT * FROM hits
+                UNION ALL
+                SELECT attempts.unit, attempts.time, 1, units.first_time, attempts.uuid FROM ({attempts}) AS attempts
+                JOIN units ON units.unit = attempts.unit
+                WHERE attempts.unit IN (SELECT unit FROM hits)
+            )
+        """
