@@ -199,7 +199,14 @@ def _exposures(curves: Sequence[Curve], *, is_narrow: bool) -> dict[str, Any]:
                         "field": "day",
                         "type": "temporal",
                         "scale": {"type": "utc"},
-                        "axis": {"title": None, "format": "%-d %b", "grid": False, "tickCount": 3 if is_narrow else 8},
+                        "axis": {
+                            "title": None,
+                            "format": "%-d %b",
+                            "grid": False,
+                            "tickCount": 3 if is_narrow else 8,
+                            "labelFlush": False,
+                            "labelSeparation": 10,
+                        },
                     },
                     "y": {
                         "field": "count",

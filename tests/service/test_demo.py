@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from approvals.models import ApprovalPolicy
 from events.models import Event, Person
@@ -176,6 +177,33 @@ def test_demo__bad_word__is_refused_and_stores_nothing(project: Project, words: 
 def test_demo__no_project__names_the_way_to_one() -> None:
     with pytest.raises(CommandError, match="There is no project yet"):
         call_command("demo")
+
+
+def test_shop__later_end__only_adds() -> None:
+    earlier = [event for event in made() if event.timestamp < UNTIL.replace(day=12)]
+    shorter = shop.events(visitors=300, start=MONDAY, until=UNTIL.replace(day=12))
+    assert list(chain.from_iterable(shorter)) == earlier
+
+
+@pytest.mark.slow
+def test_demo__default_size__shows_what_was_put_in_and_nothing_else(
+    api: APIClient, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("demo")
+    assert Event.objects.count() > 250_000
+    url = f"/api/projects/{project.pk}/experiments/{Experiment.objects.get().pk}/results/"
+    found = {
+        (metric["name"], treatment["key"]): treatment["favourable"]
+        for metric in api.get(url).json()["metrics"]
+        for treatment in metric["result"]["variant_results"]
+    }
+    assert {place: verdict for place, verdict in found.items() if verdict is not None} == {
+        ("Checkout completed", "test"): True,
+        ("Checkout completed", "test-wallet"): True,
+        ("Revenue per visitor", "test"): True,
+        ("Revenue per visitor", "test-wallet"): True,
+        ("Failed payments per visitor", "test-wallet"): False,
+    }
 
 
 def test_demo__service_running__shows_results_at_once(service: LiveService) -> None:
