@@ -11,6 +11,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from posthog import Posthog
+from posthog.request import disable_connection_reuse
 
 HOST, TOKEN = os.environ["HOST"], os.environ["TOKEN"]
 SECRET = os.environ.get("SECRET")
@@ -100,6 +101,21 @@ def kill_switch(asked: dict[str, Any]) -> None:
     near.shutdown()
 
 
+def watch(asked: dict[str, Any]) -> None:
+    """Tells what the service says until it has said nothing for a while; each time over a new connection."""
+    disable_connection_reuse()
+    posthog = client()
+    gone: float | None = None
+    deadline = time.time() + asked["seconds"]
+    while time.time() < (deadline if gone is None else gone + asked["seconds_after"]):
+        began = time.time()
+        value = posthog.get_feature_flag(asked["flag"], asked["id"], send_feature_flag_events=False)
+        see(value=value, asked=began, answered=time.time())
+        gone = (gone or began) if value is None else None
+        time.sleep(0.02)
+    posthog.shutdown()
+
+
 def events(asked: dict[str, Any]) -> None:
     posthog = client(gzip=asked.get("gzip", False))
     who = asked["id"]
@@ -145,7 +161,8 @@ def failures(asked: dict[str, Any]) -> None:
 
 
 SCENARIOS = {
-    act.__name__: act for act in (remote, local, parity, poll, kill_switch, events, exposure, remote_config, failures)
+    act.__name__: act
+    for act in (remote, local, parity, poll, kill_switch, watch, events, exposure, remote_config, failures)
 }
 
 if __name__ == "__main__":

@@ -92,6 +92,21 @@ const scenarios = {
     await far.shutdown()
   },
 
+  // Tells what the service says until it has said nothing for a while.
+  async watch({ flag, id, seconds_after, seconds }) {
+    const posthog = client()
+    let gone
+    const deadline = Date.now() + seconds * 1000
+    while (Date.now() < (gone === undefined ? deadline : gone + seconds_after * 1000)) {
+      const asked = Date.now()
+      const value = await posthog.getFeatureFlag(flag, id, { sendFeatureFlagEvents: false })
+      see({ value, asked: asked / 1000, answered: Date.now() / 1000 })
+      gone = value === undefined ? (gone ?? asked) : undefined
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await posthog.shutdown()
+  },
+
   async events({ id, uuid, timestamp }) {
     const posthog = client()
     posthog.capture({ distinctId: id, event: 'opened', properties: { page: 'start' }, groups: { company: 'acme' } })
