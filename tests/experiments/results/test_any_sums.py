@@ -2,34 +2,21 @@
 
 import json
 import math
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any, cast, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.api.rendering import DocumentRenderer
-from events.store.base import ExposedUnits
-from events.store.measures import AggregatePlan, Aggregates, Sums
-from experiments import metrics
-from experiments.models import Experiment
-from experiments.results import compute, report
-from experiments.results.compute import ExposureCounts, counts_of
-from experiments.results.design import design_of
-from experiments.results.report import Cut, ListedMetric, MetricOutcome
-from experiments.results.selections import Selections
-from experiments.results.settings import baseline_of, settings_of
-from feature_flags.models import FeatureFlag
-from projects.models import Project
+from events.store.measures import Sums
+from experiments.results import report
 from stats.results import Reason
+from tests.experiments.results.sums import NOW, VARIANTS, cut_of, experiment_with
 from tests.stats.arms import any_float
 
 Json = dict[str, Any]
-NOW = datetime(2026, 2, 1, tzinfo=UTC)
-VARIANTS = ("control", "test", "third")
 CODES = set(get_args(Reason))
 PURCHASE: Json = {"kind": "EventsNode", "event": "purchase"}
 AMOUNT: Json = {**PURCHASE, "math": "sum", "math_property": "amount"}
@@ -114,70 +101,13 @@ configs = st.fixed_dictionaries(
 )
 
 
-class Handed:
-    """Units of which a store hands out just these sums, whole and for one value of a breakdown."""
-
-    def __init__(self, arms: list[Sums | None]) -> None:
-        self.arms = arms
-
-    def aggregate(self, plan: AggregatePlan, *args: Any, **kwargs: Any) -> Aggregates:
-        values = tuple("Firefox" for _ in plan.breakdowns)
-        return {(values, key): sums for key, sums in zip(VARIANTS, self.arms, strict=True) if sums is not None}
-
-    def by_day(self) -> Any:
-        totals = {
-            (key, NOW.date()): 0 if sums is None else sums.n for key, sums in zip(VARIANTS, self.arms, strict=True)
-        }
-        return SimpleNamespace(by_day=totals)
-
-
-def answer_from(kind: str, arms: list[Sums | None], config: Json) -> Json:
+def answer_from(kind: str, arms: Mapping[str, Sums | None], config: Json) -> Json:
     """The results answer about one metric for those sums."""
     document = {**METRICS[kind], "kind": "ExperimentMetric", "uuid": "m", "goal": "decrease"}
     document["breakdownFilter"] = {"breakdowns": [{"property": "$browser", "type": "event"}]}
-    flag = FeatureFlag(
-        key="button",
-        active=True,
-        filters={"multivariate": {"variants": [{"key": key, "rollout_percentage": 100 / 3} for key in VARIANTS]}},
-    )
-    experiment = Experiment(
-        pk=1,
-        project=Project(pk=1),
-        feature_flag=flag,
-        start_date=datetime(2026, 1, 1, tzinfo=UTC),
-        metrics=[document],
-        stats_config=config,
-        exposure_criteria={"filterTestAccounts": False},
-    )
-    design, chosen = design_of(experiment, now=NOW), settings_of(config)
-    metric = metrics.read(metrics.parse_metric(document, attr=None))
-    units = cast(ExposedUnits, Handed(arms))
-    plan = compute.plan_of(
-        metric,
-        design=design,
-        settings=chosen,
-        matured_only=False,
-        select=Selections(experiment.project),
-        breakdowns=compute.breakdowns_of(metric, override=None),
-    )
-    baseline = baseline_of(config, design.variants)
-    result = compute.result_of(metric, units=units, plan=plan, design=design, settings=chosen, baseline=baseline)
-    counts: ExposureCounts = counts_of(units, design)
-    cut = Cut(
-        design=design,
-        settings=chosen,
-        baseline=baseline,
-        counts=counts,
-        risk=report.risk_of(counts, design, is_running=True),
-        outcomes=(
-            MetricOutcome(
-                listed=ListedMetric(document=document, name=None, role="primary", saved_metric_id=None),
-                metric=metric,
-                result=result,
-            ),
-        ),
-    )
-    return report.results_answer(experiment, cut, computed_at=NOW)
+    experiment = experiment_with(weights=(100 / 3,) * 3, metrics=[document], stats_config=config)
+    seen = {key: sums for key, sums in arms.items() if sums is not None}
+    return report.results_answer(experiment, cut_of(experiment, seen, document=document), computed_at=NOW)
 
 
 def numbers(value: Any) -> Iterator[float]:
@@ -213,7 +143,7 @@ def check_missing(baseline: Json, treatment: Json, config: Json) -> None:
 
 def check_answer(kind: str, arms: list[Sums | None], config: Json) -> None:
     """Nothing in the answer but finite numbers, and a code for everything that is not there."""
-    body = answer_from(kind, arms, config)
+    body = answer_from(kind, dict(zip(VARIANTS, arms, strict=True)), config)
     (shown,) = body["metrics"]
     result = shown["result"]
 
@@ -255,7 +185,7 @@ def test_results_answer__very_many_sums__has_finite_numbers_or_null_with_a_code(
 def test_results_answer__ci_level_next_to_nothing__is_answered() -> None:
     """1 - ci_level is 1 in doubles, which is no error rate; the power of a metric asks for one."""
     arm = Sums(n=100, s=50, q=80)
-    body = answer_from("mean", [arm, arm, arm], {"method": "bayesian", "bayesian": {"ci_level": 1e-300}})
+    body = answer_from("mean", dict.fromkeys(VARIANTS, arm), {"method": "bayesian", "bayesian": {"ci_level": 1e-300}})
 
     assert body["metrics"][0]["result"]["variant_results"][0]["chance_to_win"] == 0.5
     assert body["health"] == []
