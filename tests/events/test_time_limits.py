@@ -1,5 +1,6 @@
 """Lists that take too long: cancelled at the limit, and answered as such."""
 
+import json
 from typing import Any
 
 import pytest
@@ -65,3 +66,31 @@ def test_limit__ends_with_the_list(api: Any, settings: Any):
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(0.4)")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a|aa)+$",
+        "(x+x+)+y",
+        "(a|b)*a(a|b){200}c",
+        "(.*)*(.*)*(.*)*x",
+        r"(?:\b\w+\b\s*)+$",
+        # PostgreSQL takes long to find out that these are too complex.
+        r"(\b|a)*" * 20,
+        r"(?:\b\B|a){0,255}" * 3,
+    ],
+)
+@pytest.mark.parametrize("address", ["events/", "persons/"])
+def test_pattern_meant_to_hang__is_answered_or_cancelled(
+    api: Any, capture: Capture, settings: Any, pattern: str, address: str
+):
+    settings.LIST_STATEMENT_TIMEOUT_SECONDS = 0.5
+    text = "a" * 50_000
+    capture(event(properties={"text": text, "$set": {"text": text}}))
+    condition = {"key": "text", "operator": "regex", "value": pattern}
+    response = api.get(f"{BASE}{address}", {"properties": json.dumps([condition])})
+
+    assert response.status_code in (200, 504), response.json()
+    # The connection is of use afterwards.
+    assert api.get(f"{BASE}{address}").status_code == 200
