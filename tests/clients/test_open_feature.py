@@ -1,5 +1,6 @@
 """An unmodified OpenFeature provider against the running service."""
 
+from dataclasses import replace
 from typing import Any
 
 from tests.clients.conftest import Shop, python_program
@@ -36,3 +37,18 @@ def test_provider__gets_values_reasons_and_named_errors(shop: Shop) -> None:
     assert (found["wrong type"][0], found["wrong type"][3]) == (7, "TYPE_MISMATCH")
     assert found["held out"][:3] == ("mine", f"holdout-{shop.holdout_id}", "SPLIT")
     assert found["inactive"][:3] == (False, "off", "DISABLED")
+
+
+def test_provider__wrong_token__gives_the_default_and_no_exception(shop: Shop) -> None:
+    stranger = replace(shop, token="phc_unknown")
+    seen = python_program("open_feature_client.py").sees(stranger, [QUESTIONS[0], QUESTIONS[1]])
+    found = {name: (one["value"], one["reason"], one["error_message"]) for name, one in seen.items()}
+    assert found == {"boolean": (False, "ERROR", "unauthorized"), "text": ("none", "ERROR", "unauthorized")}
+
+
+def test_provider__switched_off_flag__is_seen_by_the_next_question(own_shop: Shop) -> None:
+    program, boolean = python_program("open_feature_client.py"), QUESTIONS[0]
+    assert program.sees(own_shop, [boolean])["boolean"]["value"] is True
+    own_shop.call("PATCH", f"feature_flags/{own_shop.flag_ids['beta-search-rollout']}/", {"active": False})
+    seen = program.sees(own_shop, [boolean])["boolean"]
+    assert (seen["value"], seen["reason"]) == (False, "DISABLED")
