@@ -6,7 +6,9 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
 
 from events.store import partitions
 from events.store.base import StoreTimeout
@@ -401,6 +403,21 @@ def test_list__many__are_paged(
     assert re.search(r"Number 2 .* Number 1 .* Page 1 of 2 Older", first)
     assert "Number 0" not in first
     assert "Number 0" in second
+
+
+def test_list__more_experiments__need_no_more_queries(
+    browser: Client, experiments: Experiments, project: Project
+) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            browser.get(f"/projects/{project.pk}/experiments/")
+        return len(captured)
+
+    experiments.made(name="One", feature_flag_key="flag-one")
+    before = queries()
+    for number in range(4):
+        experiments.running(name=f"Number {number}", feature_flag_key=f"flag-{number}")
+    assert queries() == before
 
 
 def test_landing__leads_to_the_list(browser: Client, project: Project) -> None:
