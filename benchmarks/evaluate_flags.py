@@ -24,13 +24,7 @@ PERSON = {"plan": "pro", "country": "de", "seats": 12, "email": "ada@example.com
 
 def run(running: Service, *, rounds: int, seconds: float) -> None:
     """Measure and print."""
-    for number in range(FLAGS):
-        running.post("/api/projects/@current/feature_flags/", _flag(number))
-    token = running.credentials["project_api_token"]
-    body = orjson.dumps({"token": token, "distinct_id": "user-61", "person_properties": PERSON})
-    answer = orjson.loads(ask(running, SERVICE, body))
-    if len(answer["flags"]) != FLAGS or answer["errorsWhileComputingFlags"]:
-        raise RuntimeError(f"The answer holds {len(answer['flags'])} flags instead of {FLAGS} good ones.")
+    _, body = prepare(running)
     size = len(ask(running, FLOOR, body))
     measured = compare(
         running, service_path=SERVICE, floor_path=FLOOR, body=body, rounds=rounds, seconds=seconds, clients=2
@@ -47,6 +41,20 @@ def run(running: Service, *, rounds: int, seconds: float) -> None:
         f"aim: median below {AIM_MILLISECONDS} ms"
     )
     print(f"  evaluator alone: {median(times['evaluator']) / FLAGS:.2f} microseconds a flag")
+
+
+def prepare(running: Service) -> tuple[list[dict[str, Any]], bytes]:
+    """Make a project with the flags; returns these, and the body that asks for all of them."""
+    organization = running.credentials["organization_id"]
+    project = running.post(f"/api/organizations/{organization}/projects/", {"name": "Many flags"})
+    flags = [_flag(number) for number in range(FLAGS)]
+    for flag in flags:
+        running.post(f"/api/projects/{project['id']}/feature_flags/", flag)
+    body = orjson.dumps({"token": project["api_token"], "distinct_id": "user-61", "person_properties": PERSON})
+    answer = orjson.loads(ask(running, SERVICE, body))
+    if len(answer["flags"]) != FLAGS or answer["errorsWhileComputingFlags"]:
+        raise RuntimeError(f"The answer holds {len(answer['flags'])} flags instead of {FLAGS} good ones.")
+    return flags, body
 
 
 def _flag(number: int) -> dict[str, Any]:

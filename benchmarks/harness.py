@@ -61,7 +61,7 @@ class Service:
         connection.close()
         if response.status >= 300:
             raise RuntimeError(f"POST {path}: {response.status} {text.decode()}")
-        answer: dict[str, Any] = json.loads(text)
+        answer: dict[str, Any] = json.loads(text or b"{}")
         return answer
 
 
@@ -72,7 +72,7 @@ def service(*, workers: int = 1) -> Iterator[Service]:
         data_dir = Path(tempfile.mkdtemp(prefix="experiments-bench-"))
         stack.callback(shutil.rmtree, data_dir)
         database = stack.enter_context(embedded_postgres.running(data_dir))
-        port = _free_port()
+        port = free_port()
         base_url = f"http://127.0.0.1:{port}"
         environment = {
             **os.environ,
@@ -110,7 +110,8 @@ def _children(pid: int) -> list[int]:
     return [*found, *(below for child in found for below in _children(child))]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         number: int = probe.getsockname()[1]
