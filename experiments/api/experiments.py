@@ -26,21 +26,27 @@ from experiments.api.requests import (
     restores,
     wishes,
 )
-from experiments.api.results import ExperimentResultsMixin
+from experiments.api.timeseries import (
+    ExperimentTimeseriesMixin,
+    RecalculationRequest,
+    RecalculationSerializer,
+    recalculation_shown,
+)
 from experiments.exposure_cohort import create_exposure_cohort
 from experiments.locking import lock_experiment
 from experiments.models import Experiment
+from experiments.results import recalculations
 from projects.access import writable_sibling
 from projects.api.base import DeleteByPatch
 from projects.models import Project
 
 
-class ExperimentViewSet(ApprovalHandlingMixin, DeleteByPatch, ExperimentResultsMixin):
+class ExperimentViewSet(ApprovalHandlingMixin, DeleteByPatch, ExperimentTimeseriesMixin):
     """The experiments of a project. A soft-deleted one is reached by the PATCH that restores it alone."""
 
     gated_actions = ("create", "partial_update", "launch", "pause", "resume", "ship_variant")
     summaries = {
-        **ExperimentResultsMixin.summaries,
+        **ExperimentTimeseriesMixin.summaries,
         "launch": "Launch a draft",
         "pause": "Pause a running experiment: its feature flag is switched off",
         "resume": "Resume a paused experiment: its feature flag is switched on",
@@ -51,6 +57,7 @@ class ExperimentViewSet(ApprovalHandlingMixin, DeleteByPatch, ExperimentResultsM
         "reset": "Make an experiment a draft again",
         "duplicate": "Copy an experiment within its project",
         "copy_to_project": "Copy an experiment to another project",
+        "recalculate_timeseries": "Compute the results by day of a metric anew",
         "create_exposure_cohort_for_experiment": "Create the cohort of the users whom an experiment exposed",
     }
 
@@ -135,6 +142,14 @@ class ExperimentViewSet(ApprovalHandlingMixin, DeleteByPatch, ExperimentResultsM
         with self._locked() as experiment:
             cohort = create_exposure_cohort(experiment, user=self.caller)
         return Response({"cohort": cohort_representation.shown(cohort)})
+
+    @extend_schema(request=RecalculationRequest, responses={201: RecalculationSerializer, 200: RecalculationSerializer})
+    @action(detail=True, methods=["post"])
+    def recalculate_timeseries(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with self._locked() as experiment:
+            wanted = RecalculationRequest(data=self.check_body()).read()
+            made, is_new = recalculations.request(experiment, **wanted)
+        return Response(recalculation_shown(made), status=201 if is_new else 200)
 
     def _act(self, name: str, body: type[EndRequest] | None = None) -> Response:
         with self._locked() as experiment:

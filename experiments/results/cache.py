@@ -46,7 +46,7 @@ def answer(spec: AnalysisSpec, *, compute: Compute, refresh: bool = False) -> An
     found = None if refresh else stored(key, span=span)
     if found is not None:
         return found
-    with _alone(key):
+    with alone(key):
         # Somebody else may have computed it while this one waited.
         found = stored(key, span=span)
         if found is not None and (not refresh or found.computed_at >= asked_at):
@@ -81,7 +81,8 @@ def last_known(spec: AnalysisSpec) -> Answered | None:
 
 
 @contextmanager
-def _alone(key: str) -> Iterator[None]:
+def alone(key: str) -> Iterator[None]:
+    """Nobody else is inside with the same digest, in any process."""
     number = int(key[:15], 16)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [number])

@@ -18,15 +18,11 @@ PrecomputationMode = Literal["precomputed", "direct"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """The arms and the window of one computation. `shares` are the rollout percentages of the analysed variants.
-
-    `mode` changes how the numbers are found, never the numbers.
-    """
+    """The arms and the window of one computation. `shares` are the rollout percentages of the analysed variants."""
 
     exposure: ExposurePlan
     shares: Mapping[str, float]
     is_open: bool
-    mode: PrecomputationMode | None = None
 
     @property
     def variants(self) -> tuple[str, ...]:

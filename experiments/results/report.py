@@ -1,7 +1,7 @@
 """One results answer: exposures, every metric and the health findings, from one cut of the data."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -124,7 +124,7 @@ def take_cut(
     if experiment.start_date is None:
         raise InvalidState(NOT_STARTED)
     retention.check_kept(experiment.start_date)
-    design = replace(design_of(experiment, now=now), mode=mode)
+    design = design_of(experiment, now=now)
     settings = settings_of(experiment.stats_config)
     baseline = baseline_of(experiment.stats_config, design.variants)
     store = event_store()

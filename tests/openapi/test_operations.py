@@ -22,7 +22,8 @@ EXPECTED = (
     | acts("experiments", "create", "launch", "pause", "resume", "end", "archive", "unarchive", "reset", "ship_variant")
     | acts("experiments", "create", "duplicate", "copy_to_project", "create_exposure_cohort_for_experiment")
     | acts("experiments", "create", "calculate_running_time")
-    | acts("experiments", "retrieve", "results", "exposures")
+    | acts("experiments", "retrieve", "results", "exposures", "timeseries_results")
+    | acts("experiments", "create", "recalculate_timeseries")
     | acts("experiments", "retrieve", "stats", "requires_flag_implementation", "eligible_feature_flags", "activity")
     | {"query_create", "environments_query_create"}
     | crud("experiment_holdouts")
