@@ -47,6 +47,16 @@ ON CONFLICT DO NOTHING
 """
 
 
+_RECOUNT = """
+UPDATE cohorts_cohort cohorts SET count = present.count
+FROM (
+    SELECT counted.id, (SELECT count(*) FROM events_cohortmembership WHERE cohort_id = counted.id) AS count
+    FROM cohorts_cohort counted WHERE counted.is_static AND NOT counted.deleted
+) AS present
+WHERE cohorts.id = present.id AND cohorts.count IS DISTINCT FROM present.count
+"""
+
+
 def read_csv(content: bytes) -> tuple[str, list[str]]:
     """What a file names persons by, and the values. Raises Invalid with attr `csv`.
 
@@ -110,6 +120,14 @@ def remove_person(*, cohort: Cohort, key: str) -> None:
     if not deleted:
         raise Missing
     _count(cohort)
+
+
+def recount() -> int:
+    """Bring the counts of static cohorts up to the persons that were deleted or merged; returns how many changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RECOUNT)
+        changed: int = cursor.rowcount
+        return changed
 
 
 def _check_static(cohort: Cohort) -> None:

@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from cohorts import calculation, services
+from cohorts import calculation, services, static_members
 from cohorts.models import Cohort
 
 EVERY = timedelta(hours=23)
@@ -30,3 +30,10 @@ def calculate_old_cohorts(timestamp: int) -> int:
     for cohort_id in ids:
         services.defer_calculation(cohort_id)
     return len(ids)
+
+
+@app.periodic(cron="29 * * * *")
+@app.task(name="cohorts.recount_static", queueing_lock="cohorts.recount_static")
+def recount_static_cohorts(timestamp: int) -> int:
+    """Hourly: take deleted and merged persons out of the counts of static cohorts; returns how many changed."""
+    return static_members.recount()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from cohorts import calculation
+from cohorts import calculation, tasks
 from cohorts.models import Cohort
 from events.identity import natural_id
 from events.models import CohortMembership
@@ -156,3 +156,15 @@ def test_csv_of_a_cohort__makes_the_same_cohort_again(api: Any, project: Project
     again = upload(api, lines).json()["id"]
 
     assert listed(project, again) == {"ada", "zoe"}
+
+
+def test_recount__after_a_person_is_deleted__counts_who_is_left(api: Any, project: Project, capture: Capture):
+    capture(event("e", "ada"), event("e", "bob"))
+    uuids = [str(person_of(project, who).uuid) for who in ("ada", "bob")]
+    made = api.post(URL, {"name": "x", "is_static": True, "_create_static_person_ids": uuids}).json()
+    assert api.get(f"{URL}{made['id']}/").json()["count"] == 2
+    person_of(project, "ada").delete()
+
+    assert tasks.recount_static_cohorts(timestamp=0) == 1
+    assert tasks.recount_static_cohorts(timestamp=0) == 0
+    assert api.get(f"{URL}{made['id']}/").json()["count"] == 1
