@@ -12,7 +12,7 @@ from events import retention
 from events.store import partitions
 from experiments.models import StoredAnswer
 from tests.capturing import capture  # noqa: F401  (a fixture)
-from tests.experiments.conftest import Experiments
+from tests.experiments.conftest import STARTED, Experiments, variants
 
 Json = dict[str, Any]
 MONTHS = 3
@@ -169,3 +169,49 @@ def test_exposures__events_expired_since__are_the_stored_ones(experiments: Exper
 
     assert after["total_exposures"] == before["total_exposures"] == {"control": 3, "test": 2}
     assert after["is_cached"] is True
+
+
+def question(experiment: Json) -> Json:
+    return {"kind": "ExperimentQuery", "experiment_id": experiment["id"], "metric": PURCHASES}
+
+
+def asked(experiments: Experiments, query: Json, **outer: Any) -> Any:
+    return experiments.client.post(f"/api/projects/{experiments.project.pk}/query/", {"query": query, **outer})
+
+
+@pytest.mark.usefixtures("exposed", "expiring")
+def test_query__events_expired_and_nothing_stored__is_refused(experiments: Experiments) -> None:
+    experiments.refused(asked(experiments, question(experiments.stopped())), TEXT, code="events-expired")
+
+
+@pytest.mark.usefixtures("exposed")
+@pytest.mark.parametrize("refresh", ["blocking", "force_blocking", "force_cache"])
+def test_query__events_expired_since__is_answered_from_what_is_stored(experiments: Experiments, refresh: str) -> None:
+    experiment = experiments.stopped()
+    before = asked(experiments, question(experiment)).json()
+    grow_old()
+    with override_settings(EVENTS_RETENTION_MONTHS=MONTHS):
+        after = asked(experiments, question(experiment), refresh=refresh).json()
+
+    assert after["baseline"] == before["baseline"]
+    assert after["is_cached"] is True
+    assert after["last_refresh"] < before["last_refresh"]
+
+
+@pytest.mark.usefixtures("exposed", "expiring")
+def test_exposure_query__window_before_the_kept_events__is_refused(experiments: Experiments) -> None:
+    experiment = experiments.stopped()
+    flag = {"key": "blue-button", "filters": {"multivariate": {"variants": variants(50, 50)}}}
+    query = {
+        "kind": "ExperimentExposureQuery",
+        "experiment_id": experiment["id"],
+        "experiment_name": experiment["name"],
+        "feature_flag": flag,
+        "start_date": STARTED,
+        "end_date": None,
+    }
+
+    experiments.refused(asked(experiments, query), TEXT, code="events-expired")
+    recent = (timezone.now() - timedelta(days=20)).isoformat()
+    assert asked(experiments, {**query, "start_date": recent}).status_code == 200
+    assert asked(experiments, {**query, "start_date": None}).json()["total_exposures"] == {}
