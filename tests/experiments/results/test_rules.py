@@ -1,9 +1,12 @@
 """What counts where events alone do not say it: ties of time, actions in the place of events, and where CUPED applies.
 
-The rules that events do say are cases of `semantics.json` and `semantics_borders.json`.
+The rules that events do say are cases of `semantics.json` and `semantics_borders.json`, listed in their `README.md`.
 """
 
+import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from tests.experiments.results.traffic import PURCHASES
 
 Json = dict[str, Any]
 Capture = Callable[..., None]
+CASES_FOLDER = Path(__file__).parents[2] / "cases"
 EARLY, LATE = "00000000-0000-4000-8000-000000000001", "f0000000-0000-4000-8000-000000000000"
 EVENT: Json = {"kind": "EventsNode", "event": "purchase"}
 PAID: Json = {"event": "paid", "properties": [{"key": "plan", "value": "pro", "operator": "exact", "type": "event"}]}
@@ -193,3 +197,15 @@ def test_cuped__lookback__is_clamped_to_a_month_and_unusable_values_are_absent(s
 @pytest.mark.parametrize("stored", ["yes", 1, None])
 def test_cuped__anything_but_true__is_off(stored: Any) -> None:
     assert settings_of({"cuped": {"enabled": stored}}).cuped is False
+
+
+# --- the table of cases ------------------------------------------------------------------------------------------
+
+
+def test_table_of_cases__names_every_case_and_no_other() -> None:
+    named = re.findall(r"`([a-z0-9-]+)`", (CASES_FOLDER / "README.md").read_text())
+    files = [json.loads((CASES_FOLDER / f"{name}.json").read_text()) for name in ("semantics", "semantics_borders")]
+    ids = [case["id"] for cases in files for case in cases["cases"]]
+
+    assert len(ids) == len(set(ids)) == 108
+    assert set(named) == set(ids)
