@@ -11,7 +11,7 @@ from activity.models import ActivityEntry
 from projects.models import Project
 
 # Asserts with operands, as in the tests themselves.
-pytest.register_assert_rewrite("tests.experiments.lifecycle.machine")
+pytest.register_assert_rewrite("tests.experiments.lifecycle.machine", "tests.experiments.lifecycle.approvals")
 
 Shown = dict[str, Any]
 

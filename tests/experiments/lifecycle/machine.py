@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import transaction
+from django.db.models import QuerySet
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -68,6 +70,22 @@ changes = st.fixed_dictionaries(
         "holdout": st.sampled_from([None, 0]),
     },
 )
+
+
+Request = Callable[[Model], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a request is for those who would have to approve it.
+
+    act: its name. patched: the experiment whose fields it changes. done: whether all is as it would leave it, where
+    the request itself does not tell.
+    """
+
+    act: str
+    patched: int | None = None
+    done: Callable[[Model], bool] | None = None
 
 
 class Lifecycle(RuleBasedStateMachine):
@@ -138,12 +156,11 @@ class Lifecycle(RuleBasedStateMachine):
         if variants is not None:
             body["parameters"] = {"feature_flag_variants": variants}
         answer = self.experiments.post(**body)
-        ids = _ids(answer)
         self._judge(
             "create",
             answer,
             lambda model: model.create(
-                ids, name=name, key=key, archived=archived, variants=variants, holdout=holdout, **fields
+                name=name, key=key, archived=archived, variants=variants, holdout=holdout, **fields
             ),
         )
 
@@ -181,8 +198,7 @@ class Lifecycle(RuleBasedStateMachine):
         self._tick()
         experiment = self._experiment(pick)
         answer = self.experiments.act(experiment.id, "duplicate", feature_flag_key=key)
-        ids = _ids(answer)
-        self._judge("duplicate", answer, lambda model: model.duplicate(ids, experiment.id, key=key))
+        self._judge("duplicate", answer, lambda model: model.duplicate(experiment.id, key=key))
 
     @rule(pick=picks, act=st.sampled_from([*FLAG_ACTS, "hold out"]))
     def flag(self, pick: int, act: str) -> None:
@@ -197,7 +213,8 @@ class Lifecycle(RuleBasedStateMachine):
             answer = self.api.patch(url, {"deleted": act == "delete"})
         else:
             answer = self.api.post(f"{url}{act}/")
-        self._judge(f"flag {act}", answer, lambda model: model.flag_act(flag.id, act))
+        about = About(act="disable" if act == "archive" else act)
+        self._judge(f"flag {act}", answer, lambda model: model.flag_act(flag.id, act), about)
 
     @rule(pick=picks)
     def send_back(self, pick: int) -> None:
@@ -254,16 +271,18 @@ class Lifecycle(RuleBasedStateMachine):
         self._tick()
         arguments = _arguments(name, sent)
         answer = self.experiments.act(experiment_id, name, **arguments)
-        self._judge(name, answer, lambda model: model.act(experiment_id, name, **arguments))
+        about = About(act=name, done=lambda model: model.is_done(experiment_id, name, **arguments))
+        self._judge(name, answer, lambda model: model.act(experiment_id, name, **arguments), about)
 
     def _is_possible(self, experiment_id: int, name: str, sent: dict[str, Any]) -> bool:
         arguments = _arguments(name, sent)
-        return _refusal(lambda model: model.act(experiment_id, name, **arguments), self.model.trial()) is None
+        return refusal(lambda model: model.act(experiment_id, name, **arguments), self.model.trial()) is None
 
     def _hold_out(self, percentage: int) -> None:
         url = f"{self.experiments.base}/experiment_holdouts/{self.holdout}/"
         answer = self.api.patch(url, {"filters": [{"rollout_percentage": percentage}]})
-        self._judge("hold out", answer, lambda model: model.hold_out(self.holdout, percentage))
+        about = About(act="holdout_update")
+        self._judge("hold out", answer, lambda model: model.hold_out(self.holdout, percentage), about)
 
     def _patch(self, name: str, experiment_id: int, sent: dict[str, Any]) -> None:
         body = {FIELDS[field]: sent[field] for field in sent.keys() & FIELDS.keys()}
@@ -273,7 +292,8 @@ class Lifecycle(RuleBasedStateMachine):
         if "holdout" in sent:
             body["holdout_id"] = sent["holdout"]
         answer = self.experiments.patch(experiment_id, body)
-        self._judge(name, answer, lambda model: model.patch(experiment_id, sent))
+        about = About(act="update", patched=experiment_id)
+        self._judge(name, answer, lambda model: model.patch(experiment_id, sent), about)
 
     def _send_back(self, experiment: Experiment) -> None:
         before = self.experiments.get(experiment.id)
@@ -285,13 +305,16 @@ class Lifecycle(RuleBasedStateMachine):
         self.steps["send back"] += 1
         self.outcomes["send back", "changed nothing"] += 1
 
-    def _judge(self, name: str, answer: Any, request: Callable[[Model], None]) -> None:
+    def _judge(self, name: str, answer: Any, request: Request, about: About | None = None) -> None:
         """Compare an answer, and what it has left in the log, with what the model makes of the same request."""
         trial = self.model.trial()
-        refused = _refusal(request, trial)
+        trial.ids = _ids(answer)
+        refused = refusal(request, trial)
         if refused is not None:
             assert (answer.status_code, answer.json()["detail"]) == (refused.status, refused.detail)
             self.outcomes[name, "refused"] += 1
+        elif self._is_held_back(answer, trial, request, about or About(act=name)):
+            self.outcomes[name, "held back"] += 1
         else:
             assert answer.status_code in {200, 201}, answer.content
             assert self._new_entries() == sorted(trial.written, key=repr)
@@ -301,17 +324,24 @@ class Lifecycle(RuleBasedStateMachine):
         self.logged = self._log_size() if answer.status_code < 300 else self.logged
         assert self._log_size() == self.logged
 
+    def _is_held_back(self, answer: Any, trial: Model, request: Request, about: About) -> bool:
+        """Whether the change, which is possible, has to wait for approval."""
+        return False
+
     def _new_entries(self) -> list[Entry]:
-        rows = ActivityEntry.objects.filter(project=self.experiments.project).order_by("created_at")[self.logged :]
         entries = []
-        for row in rows:
+        for row in self._log().order_by("created_at")[self.logged :]:
             trigger = row.detail["trigger"]
             act = trigger["payload"]["action"] if trigger else None
             entries.append(Entry(row.scope, int(row.item_id), row.activity, act))
         return sorted(entries, key=repr)
 
+    def _log(self) -> QuerySet[ActivityEntry]:
+        """What has been written of experiments and flags."""
+        return ActivityEntry.objects.filter(project=self.experiments.project).exclude(scope="ChangeRequest")
+
     def _log_size(self) -> int:
-        return ActivityEntry.objects.filter(project=self.experiments.project).count()
+        return self._log().count()
 
     def _tick(self) -> None:
         self.clock.now += timedelta(hours=1)
@@ -359,7 +389,7 @@ def _arguments(act: str, sent: dict[str, Any]) -> dict[str, Any]:
     return {name: sent[name] for name in concluding if name in sent} if act == "end" else {}
 
 
-def _refusal(request: Callable[[Model], None], model: Model) -> Refused | None:
+def refusal(request: Request, model: Model) -> Refused | None:
     try:
         request(model)
     except Refused as refused:
@@ -368,9 +398,9 @@ def _refusal(request: Callable[[Model], None], model: Model) -> Refused | None:
 
 
 def _ids(answer: Any) -> tuple[int, int]:
-    """The ids of a new experiment and of its flag; any where it was refused."""
-    made = answer.json()
-    return (made["id"], made["feature_flag"]["id"]) if answer.status_code < 300 else (0, 0)
+    """The ids of a new experiment and of its flag; any where none was made."""
+    made = answer.json() if answer.status_code < 300 else {}
+    return (made["id"], made["feature_flag"]["id"]) if isinstance(made.get("feature_flag"), dict) else (0, 0)
 
 
 def _text(value: datetime | None) -> str | None:

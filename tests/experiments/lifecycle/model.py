@@ -90,6 +90,8 @@ class Model:
     experiments: dict[int, Experiment] = field(default_factory=dict)
     flags: dict[int, Flag] = field(default_factory=dict)
     written: list[Entry] = field(default_factory=list)
+    ids: tuple[int, int] = (0, 0)
+    """Of the experiment and of the flag that come to be when one is created."""
 
     def trial(self) -> "Model":
         """A copy on which a request is tried, with an empty log."""
@@ -118,7 +120,6 @@ class Model:
 
     def create(
         self,
-        ids: tuple[int, int],
         *,
         name: str,
         key: str,
@@ -128,30 +129,29 @@ class Model:
         variants: Variants | None,
         holdout: int | None,
     ) -> None:
-        """`ids` are those of the experiment and of its flag, if they come to be."""
         if archived and (start is None or end is None):
             raise Refused(NOT_ENDED)
         self._check_order(start, end)
-        made = Experiment(ids[0], name, ids[1], start, end, archived, holdout=holdout, kept=variants)
+        made = Experiment(self.ids[0], name, self.ids[1], start, end, archived, holdout=holdout, kept=variants)
         flag = self.live_flag(key)
         if flag is not None:
             self._link(made, flag)
         else:
-            self._new_flag(ids[1], key, variants or DEFAULT, active=start is not None, holdout=self.part(holdout))
+            self._new_flag(self.ids[1], key, variants or DEFAULT, active=start is not None, holdout=self.part(holdout))
         self._add(made)
 
-    def duplicate(self, ids: tuple[int, int], source_id: int, *, key: str | None) -> None:
+    def duplicate(self, source_id: int, *, key: str | None) -> None:
         source = self._found(source_id)
         flag = self.flag_of(source)
-        copy = Experiment(ids[0], self._copy_name(source.name), flag.id, kept=source.kept)
+        copy = Experiment(self.ids[0], self._copy_name(source.name), flag.id, kept=source.kept)
         if key in (None, flag.key):
             if flag.deleted:
                 raise Refused("The feature flag of this experiment has been deleted. Send a new feature_flag_key.")
         elif (other := self.live_flag(str(key))) is not None:
             self._link(copy, other)
         else:
-            copy.flag_id, copy.kept = ids[1], source.kept or flag.variants
-            self._new_flag(ids[1], str(key), copy.kept, active=False, holdout=None)
+            copy.flag_id, copy.kept = self.ids[1], source.kept or flag.variants
+            self._new_flag(self.ids[1], str(key), copy.kept, active=False, holdout=None)
         self._add(copy)
 
     def _link(self, experiment: Experiment, flag: Flag) -> None:
@@ -188,6 +188,25 @@ class Model:
         before, flag_before = deepcopy(experiment), deepcopy(self.flag_of(experiment))
         self._transition(experiment, name, self.now, **arguments)
         self._finish(experiment, before, flag_before, [name])
+
+    def is_done(self, experiment_id: int, name: str, **arguments: Any) -> bool:
+        """Whether everything is as the act would leave it."""
+        experiment = self._found(experiment_id)
+        flag, state = self.flag_of(experiment), self.status(experiment)
+        match name:
+            case "launch":
+                return state != "draft" and flag.active
+            case "pause" | "resume":
+                return state == ("paused" if name == "pause" else "running")
+            case "ship_variant":
+                if state != "stopped" or arguments["variant_key"] not in keys(flag.variants):
+                    return False
+                trial = self.trial()
+                shipped = trial.experiments[experiment_id]
+                trial._end(shipped, experiment.end or self.now, arguments)
+                trial._ship(trial.flag_of(shipped), arguments["variant_key"], everyone=arguments["release_to_everyone"])
+                return (shipped, trial.flag_of(shipped).filters) == (experiment, flag.filters)
+        return False
 
     def patch(self, experiment_id: int, sent: dict[str, Any]) -> None:
         """`sent` uses the names of the model; `switch` is update_feature_flag_params."""
