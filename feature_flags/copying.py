@@ -5,11 +5,11 @@ from typing import Any
 
 from django.db import transaction
 
-from approvals.gate import approval_gate
+from approvals.gate import Passed, approval_gate
 from cohorts.models import Cohort
 from cohorts.services import StaticSource, create_cohort
 from common.errors import Invalid
-from feature_flags import encryption, schedules, services
+from feature_flags import encryption, gating, schedules, services
 from feature_flags.models import FeatureFlag, ScheduledChange
 from feature_flags.validation.cohorts import nested_cohorts
 from feature_flags.validation.properties import cohort_id
@@ -28,12 +28,21 @@ _MAX_NESTING = 100
 
 @approval_gate
 @transaction.atomic
-def copy_flag(*, flag: FeatureFlag, target: Project, user: User, copy_schedule: bool, disabled: bool) -> FeatureFlag:
+def copy_flag(
+    *,
+    flag: FeatureFlag,
+    target: Project,
+    user: User,
+    copy_schedule: bool,
+    disabled: bool,
+    gate: Passed | None = None,
+) -> FeatureFlag:
     """The flag in another project: a new one, or the live one with its key updated in name, state and filters.
 
     Cohorts are those of the same name, else made; a static one is made empty, its persons belong to the other
     project. Holdouts are not copied. `disabled` leaves the copy switched off. Raises Invalid when a flag it depends on
-    has no namesake there, and for whatever else the target's rules refuse.
+    has no namesake there, and for whatever else the target's rules refuse; ApprovalRequired when the target's gate
+    holds the copy back, which is then a request for all of it, cohorts and schedule included.
     """
     if flag.project_id == target.pk:
         raise Invalid("A feature flag cannot be copied into its own project.")
@@ -43,6 +52,7 @@ def copy_flag(*, flag: FeatureFlag, target: Project, user: User, copy_schedule: 
     active = flag.active and not disabled
     present = FeatureFlag.objects.filter(project=target, key=flag.key, deleted=False).values_list("pk", flat=True)
     present_id = present.first()
+    act = gating.copy_act(flag, is_new=present_id is None, copy_schedule=copy_schedule, disabled=disabled)
     if present_id is None:
         columns = {name: getattr(flag, name) for name in _COPIED}
         # A flag that matches nobody has no groups, which a creation may leave out but not send.
@@ -55,16 +65,20 @@ def copy_flag(*, flag: FeatureFlag, target: Project, user: User, copy_schedule: 
             active=active,
             evaluation_contexts=list(flag.evaluation_contexts),
             tags=list(flag.tags),
+            gate=gate or Passed(),
             **columns,
             **given,
         )
         if not given:
-            services.update_flag(flag=copy, user=user, changes={"filters": filters})
+            services.update_flag(flag=copy, user=user, changes={"filters": filters}, gate=gate or Passed())
+        if gate is None:
+            gating.ask_to_create(copy, act=act, user=user)
     else:
         copy = services.lock_flag(project=target, flag_id=present_id, with_experiments=True)
         own = {"holdout": copy.filters["holdout"]} if "holdout" in copy.filters else {}
         changes: services.FlagChanges = {"name": flag.name, "active": active, "filters": {**filters, **own}}
-        services.apply_update(services.plan_update(flag=copy, changes=changes, replace_filters=True), user=user)
+        planned = services.plan_update(flag=copy, changes=changes, replace_filters=True)
+        services.apply_update(planned, user=user, gate=gate or act)
     if copy_schedule:
         _copy_schedule(flag, copy, adoption)
     return copy

@@ -17,8 +17,10 @@ from feature_flags.validation.variants import variants_of
 from projects.models import User
 
 RESOURCE = "feature_flag"
+HOLDOUT_PATH = "holdout.exclusion_percentage"
 MOVED = "The feature flag was changed since this change was requested."
 GONE = "The feature flag no longer exists."
+SOURCE_MOVED = "The feature flag to be copied was changed since this change was requested."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ def observed(*, active: bool, filters: Mapping[str, Any]) -> Observed:
         for index, variant in enumerate(variants_of(filters))
     }
     holdout = filters.get("holdout")
-    excluded = {} if holdout is None else {"holdout.exclusion_percentage": holdout["exclusion_percentage"]}
+    excluded = {} if holdout is None else {HOLDOUT_PATH: holdout["exclusion_percentage"]}
     return {ACTIVE: {"active": active}, ROLLOUT: rollouts, EXCLUSION: excluded}
 
 
@@ -225,6 +227,39 @@ def creation_act(fields: Mapping[str, Any], *, encrypted: bool) -> GatedAct:
         sent=_without_secrets(fields, encrypted=encrypted),
         payload={"fields": dict(fields), "encrypted": encrypted},
     )
+
+
+def copy_act(flag: FeatureFlag, *, is_new: bool, copy_schedule: bool, disabled: bool) -> GatedAct:
+    """The act of copying a flag as it is now into another project, where it is new or updates its namesake."""
+    return GatedAct(
+        registered=f"{RESOURCE}.copy",
+        name="create" if is_new else "update",
+        http_method="POST",
+        description=f"Copy feature flag '{{key}}' from project {flag.project_id}",
+        sent={
+            "feature_flag_key": flag.key,
+            "from_project": flag.project_id,
+            "copy_schedule": copy_schedule,
+            "disable_copied_flag": disabled,
+        },
+        payload={
+            "flag_id": flag.pk,
+            "version": flag.version,
+            "copy_schedule": copy_schedule,
+            "disabled": disabled,
+        },
+    )
+
+
+def copy_moved(requests: Sequence[ChangeRequest]) -> dict[UUID, str]:
+    """Of these requests to copy flags, those whose flag, on either side, has another version by now. Two queries."""
+    found = moved(requests)
+    sources = {request.payload["flag_id"] for request in requests}
+    versions = dict(FeatureFlag.objects.filter(pk__in=sources).values_list("pk", "version"))
+    for request in requests:
+        if versions.get(request.payload["flag_id"]) != request.payload["version"]:
+            found.setdefault(request.pk, SOURCE_MOVED)
+    return found
 
 
 def _without_secrets(sent: Mapping[str, Any], *, encrypted: bool) -> dict[str, Any]:

@@ -33,6 +33,7 @@ HAND_ON = {
 PASSES = {
     "approvals.decisions._perform": "applies what was approved",
     "experiments.flag_link.create": "see above",
+    "feature_flags.copying.copy_flag": "asks for the new flag itself, once it is made with all it needs",
     "experiments.holdouts._write_flags": "writes a part of a holdout's change, for which the gate is asked",
 }
 

@@ -9,7 +9,8 @@ from rest_framework.test import APIClient
 from approvals.models import ApprovalPolicy, ChangeRequest
 from cohorts.models import Cohort
 from feature_flags.models import FeatureFlag, ScheduledChange
-from projects.models import Organization, Project, User
+from projects.models import Level, Organization, Project, User
+from projects.services import create_user
 from tests.cast import error
 from tests.feature_flags.conftest import CONTROL_AND_TEST, Flags, key_of
 from tests.feature_flags.sdk.conftest import EVERYBODY, PRO
@@ -226,3 +227,85 @@ def test_target_that_needs_approval__is_a_failure_and_a_request(
     ]
     assert not FeatureFlag.objects.filter(project=target).exists()
     assert ChangeRequest.objects.get().project == target
+
+
+@pytest.fixture
+def approver_api(organization: Organization, target: Project) -> APIClient:
+    """Somebody whose consent the target needs for every change."""
+    approver = create_user(email="ann@acme.test", password=None, level=Level.MEMBER, organization=organization)
+    for key in ("feature_flag.enable", "feature_flag.disable", "feature_flag.update"):
+        ApprovalPolicy.objects.create(
+            organization=organization,
+            project=target,
+            action_key=key,
+            approver_config={"quorum": 1, "users": [approver.pk], "roles": []},
+        )
+    return APIClient(headers={"authorization": f"Bearer {key_of(approver)}"})
+
+
+def approved(client: APIClient, target: Project) -> Any:
+    """The answer to the approval of the one request there is."""
+    request = ChangeRequest.objects.get(state="pending")
+    answer = client.post(f"/api/projects/{target.pk}/change_requests/{request.pk}/approve/")
+    assert answer.status_code == 200, answer.json()
+    return answer.json()
+
+
+def test_approved_copy__is_the_whole_copy_with_cohorts_and_schedule(
+    copies: Copies, flags: Flags, target: Project, approver_api: APIClient, project: Project
+) -> None:
+    """A new flag that is switched on; its rollout needs nobody's consent here."""
+    ApprovalPolicy.objects.filter(action_key="feature_flag.update").delete()
+    cohort = Cohort.objects.create(
+        project=project, name="Pros", filters={"properties": {"type": "OR", "values": [PRO]}}, version=1
+    )
+    member = {"key": "id", "type": "cohort", "value": cohort.pk}
+    flag = flags.made(key="beta", filters={"groups": [{"properties": [member], "rollout_percentage": 100}]})
+    ScheduledChange.objects.create(
+        project=project,
+        record_id=str(flag["id"]),
+        model_name="FeatureFlag",
+        payload={"operation": "update_status", "value": False},
+        scheduled_at=datetime(2030, 1, 1, tzinfo=UTC),
+        begins_at=datetime(2030, 1, 1, tzinfo=UTC),
+    )
+    assert copies.made("beta", target, copy_schedule=True)["success"] == []
+    assert not Cohort.objects.filter(project=target).exists()
+
+    decided = approved(approver_api, target)
+
+    assert decided["status"] == "applied", decided
+    copy = FeatureFlag.objects.get(project=target)
+    its_cohort = Cohort.objects.get(project=target)
+    assert (copy.key, copy.active, its_cohort.name) == ("beta", True, "Pros")
+    assert copy.filters["groups"][0]["properties"][0]["value"] == its_cohort.pk
+    assert ScheduledChange.objects.get(project=target).record_id == str(copy.pk)
+
+
+def test_approved_copy_into_a_namesake__updates_it(
+    copies: Copies, flags: Flags, target: Project, approver_api: APIClient
+) -> None:
+    flags.made(key="beta", name="New", filters={"groups": [EVERYBODY]})
+    namesake = FeatureFlag.objects.create(project=target, key="beta", name="Old", filters={"groups": []}, active=True)
+    assert copies.made("beta", target)["success"] == []
+
+    decided = approved(approver_api, target)
+
+    assert decided["result"] == {"resource_id": str(namesake.pk), "resource_version": 2}
+    namesake.refresh_from_db()
+    assert (namesake.name, namesake.filters["groups"][0]["rollout_percentage"]) == ("New", 100)
+
+
+def test_copied_flag_changed_since__the_copy_fails_and_leaves_nothing(
+    copies: Copies, flags: Flags, target: Project, approver_api: APIClient
+) -> None:
+    ApprovalPolicy.objects.filter(action_key="feature_flag.update").delete()
+    flag = flags.made(key="beta", filters={"groups": [EVERYBODY]})
+    copies.made("beta", target)
+    flags.patch(flag["id"], {"name": "Other"})
+
+    decided = approved(approver_api, target)
+
+    why = "Precondition failed: The feature flag to be copied was changed since this change was requested."
+    assert (decided["status"], decided["change_request"]["apply_error"]) == ("failed", why)
+    assert not FeatureFlag.objects.filter(project=target).exists()
