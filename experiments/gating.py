@@ -6,7 +6,8 @@ from uuid import UUID
 
 from approvals.models import ChangeRequest
 from common.datetimes import format_datetime
-from experiments.models import Experiment
+from experiments.holdout_gating import SHARE_MOVED
+from experiments.models import Experiment, ExperimentHoldout
 from experiments.sent_fields import as_sent
 from feature_flags import encryption
 from feature_flags import gating as flag_gating
@@ -76,8 +77,10 @@ def _sealed(filters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def moved(requests: Sequence[ChangeRequest]) -> dict[UUID, str]:
-    """Of these requests about experiments, those whose flag, or for a change of fields the experiment, has changed."""
-    found = flag_gating.moved(requests)
+    """Of these requests about experiments, those made on a state that is no more: of the flag, for a change of fields
+    of the experiment as well, and of the holdout that it is to get.
+    """
+    found = flag_gating.moved(requests) | _shares_moved(requests)
     wanted = {request.pk: _read_at(request) for request in requests}
     ids = {experiment_id for experiment_id, read_at in wanted.values() if read_at is not None}
     if not ids:
@@ -88,6 +91,28 @@ def moved(requests: Sequence[ChangeRequest]) -> dict[UUID, str]:
         if read_at is not None and now.get(experiment_id) != read_at:
             found.setdefault(request_id, MOVED if experiment_id in now else GONE)
     return found
+
+
+def _shares_moved(requests: Sequence[ChangeRequest]) -> dict[UUID, str]:
+    """Of these requests, those approved for another share than that of the holdout by now."""
+    wanted = {}
+    for request in requests:
+        holdout_id = request.payload.get("changes", {}).get("holdout_id")
+        shares = [
+            change["value"]
+            for change in request.intent["gated_changes"].get("rollout_percentage", [])
+            if change["path"] == flag_gating.HOLDOUT_PATH
+        ]
+        if holdout_id is not None and shares:
+            wanted[request.pk] = holdout_id, shares[0]
+    if not wanted:
+        return {}
+    holdouts = ExperimentHoldout.objects.in_bulk([holdout_id for holdout_id, _ in wanted.values()])
+    return {
+        request_id: SHARE_MOVED
+        for request_id, (holdout_id, share) in wanted.items()
+        if holdout_id in holdouts and holdouts[holdout_id].exclusion_percentage != share
+    }
 
 
 def _read_at(request: ChangeRequest) -> tuple[int, str | None]:

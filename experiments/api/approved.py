@@ -85,6 +85,9 @@ def _is_done(experiment: Experiment, name: str, arguments: dict[str, Any]) -> bo
         return state is State.PAUSED
     if state not in (State.STOPPED, State.ARCHIVED) or arguments["variant_key"] not in variant_keys(flag.filters):
         return False
+    concluding = arguments.keys() & {"conclusion", "conclusion_comment"}
+    if any(getattr(experiment, field) != arguments[field] for field in concluding):
+        return False
     shipped = shipped_filters(
         flag.filters,
         variant_key=arguments["variant_key"],

@@ -500,6 +500,37 @@ def test_experiment_edited_meanwhile__a_change_of_fields_fails(
     assert experiments.read(experiment)["name"] == "Renamed"
 
 
+def test_share_of_the_wanted_holdout_moved__fails(
+    experiments: Experiments, policy: MakePolicy, requests: Requests
+) -> None:
+    """Ten percent were approved, not the twenty that it is by now."""
+    experiment, holdout = experiments.made(), experiments.holdout(10)
+    policy("experiment.update")
+    request = held_back(experiments.patch(experiment, holdout_id=holdout["id"]))
+    assert experiments.change_holdout(holdout, 20).status_code == 200
+
+    assert requests.read(request["id"])["validation_status"] == "stale"
+    decided = requests.approved(request["id"])
+
+    assert why(decided) == "Precondition failed: The exclusion percentage was changed since this change was requested."
+    assert experiments.read(experiment)["holdout"] is None
+
+
+def test_shipped_meanwhile_with_another_conclusion__fails_and_keeps_it(
+    experiments: Experiments, policy: MakePolicy, requests: Requests
+) -> None:
+    experiment = experiments.done(experiments.made(), "launch", "ship_variant")
+    policy("experiment.update")
+    request = held_back(experiments.act(experiment, "ship_variant", variant_key="control", conclusion="won"))
+    ApprovalPolicy.objects.update(enabled=False)
+    experiments.act(experiment, "ship_variant", variant_key="control", conclusion="lost")
+
+    decided = requests.approved(request["id"])
+
+    assert why(decided) == "Precondition failed: The feature flag was changed since this change was requested."
+    assert experiments.read(experiment)["conclusion"] == "lost"
+
+
 def test_experiment_edited_meanwhile__an_act_still_applies(
     experiments: Experiments, policy: MakePolicy, requests: Requests
 ) -> None:
