@@ -267,6 +267,8 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "config": ("any", _READS),
     "config_script": ("any", _READS),
     "surveys_script": ("any", _READS),
+    "no_icon": ("any", _READS),
+    "QueryViewSet": ("create", "computes results, and writes nothing but these"),
     "every": ("any", _READS),
     "one": ("any", _READS),
     "SignInView": ("post put", _ACCOUNTS),
