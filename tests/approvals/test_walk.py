@@ -222,6 +222,18 @@ UNGATED: dict[str, tuple[str, Scene]] = {
             an_experiment("launch"), lambda s, made: s.experiments.act(made, "create_exposure_cohort_for_experiment")
         ),
     ),
+    "ExperimentViewSet.recalculate_timeseries": (
+        "about analysis alone",
+        Scene(
+            an_experiment("launch", metrics=[PURCHASE]),
+            lambda s, made: s.experiments.act(
+                made,
+                "recalculate_timeseries",
+                metric=made["metrics"][0],
+                fingerprint=made["metrics"][0]["fingerprint"],
+            ),
+        ),
+    ),
     "ExperimentHoldoutViewSet.create": (
         "no experiment uses it yet",
         Scene(
