@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from events.store import shared_rows
 from events.store.conditions import Statement, all_of, any_of
 from events.store.exposed import UNITS, unit_column
 from events.store.measures import (
@@ -24,6 +25,7 @@ from events.store.measures import (
     Value,
 )
 from events.store.plans import Selection
+from events.store.shared_rows import SharedRows, Taken, taken_of
 
 _ROWS_OF_MATH = {
     Math.TOTAL: "count(*)",
@@ -52,6 +54,8 @@ class Parts:
 
     plan: AggregatePlan
     statement: Statement
+    # The rows that all measures of the request share, if they do.
+    shared: SharedRows | None = None
 
     @property
     def unit(self) -> str:
@@ -74,6 +78,59 @@ class Parts:
         """Matching events, up to the end of the window, with their unit and time."""
         part = self._part()
         return self._rows(part, columns=columns, conditions=[part.selection(selection)])
+
+    def rows_of_value(self, value: Value) -> str:
+        """The rows of a value, with `value` or `mark` where its math takes one."""
+        kind = taken_of(value)
+        shared = self.shared
+        if shared is not None and value.selection in shared.bits and (kind is None or kind in shared.columns):
+            column = ""
+            if kind is not None:
+                column = f", shared.{shared.columns[kind]} AS {'value' if kind[0] is None else 'mark'}"
+            return self._shared_rows(shared, value.selection, columns=column)
+        column = ""
+        if kind is not None:
+            column = f", {_taken(self, kind)} AS {'value' if kind[0] is None else 'mark'}"
+        return self.rows(value.selection, columns=column)
+
+    def rows_with_uuid(self, selection: Selection) -> str:
+        """Matching events with their uuid."""
+        if self.shared is not None and selection in self.shared.bits:
+            return self._shared_rows(self.shared, selection, columns=", shared.uuid")
+        return self.rows(selection, columns=", events.uuid")
+
+    def _shared_rows(self, shared: SharedRows, selection: Selection, *, columns: str) -> str:
+        return f"""
+            SELECT shared.{self.unit} AS unit, shared.time{columns} FROM {shared_rows.ROWS} shared
+            WHERE shared.mask & {1 << shared.bits[selection]} <> 0
+        """
+
+    def sharing(self, shared: SharedRows) -> str:
+        """The statement that fills the table of shared rows with those of exposed units."""
+        part = self._part()
+        tests = {selection: part.selection(selection) for selection in shared.bits}
+        mask = " + ".join(
+            f"CASE WHEN {tests[selection]} THEN {1 << bit}::bigint ELSE 0 END" for selection, bit in shared.bits.items()
+        )
+        columns = "".join(
+            f", CASE WHEN {any_of([tests[selection] for selection in shared.needed_by[kind]])} "
+            f"THEN {_taken(self, kind)} END AS {name}"
+            for kind, name in shared.columns.items()
+        )
+        filled = ["time", "uuid", "mask", *shared.columns.values()]
+        conditions = [any_of(list(tests.values()))]
+        names = {step.event for selection in shared.bits for step in selection.steps}
+        if None not in names:
+            # Said again in a form for which the index on names serves.
+            conditions.insert(0, f"events.event = ANY({part.bind(sorted(name for name in names if name is not None))})")
+        rows = self._rows(part, columns=f", events.uuid, {mask} AS mask{columns}", conditions=conditions)
+        return f"""
+            INSERT INTO {shared_rows.ROWS} ({self.unit}, {", ".join(filled)})
+            SELECT rows.unit, {", ".join(f"rows.{name}" for name in filled)}
+            FROM ({rows}) AS rows
+            JOIN {UNITS} units ON units.{self.unit} = rows.unit
+                AND rows.time >= units.first_time - {self.bind(self.lookback or timedelta())}
+        """
 
     def _part(self) -> Statement:
         """For a part of the statement: its own joins, the statement's parameters."""
@@ -132,6 +189,17 @@ class Parts:
 
     def rows_of_steps(self, steps: Sequence[Selection], *, number: str) -> str:
         """Events that match any step, as `rows` selects them, with uuid and a mask: bit k says that step k matches."""
+        if self.shared is not None and self.shared.holds(steps):
+            places = [1 << self.shared.bits[step] for step in steps]
+            moved = " + ".join(
+                f"CASE WHEN shared.mask & {place} <> 0 THEN {2**bit}::{number} ELSE 0 END"
+                for bit, place in enumerate(places, start=1)
+            )
+            every = sum(set(places))
+            return f"""
+                SELECT shared.{self.unit} AS unit, shared.time, shared.uuid, {moved} AS mask
+                FROM {shared_rows.ROWS} shared WHERE shared.mask & {every} <> 0
+            """
         part = self._part()
         tests = [part.selection(step) for step in steps]
         bits = " + ".join(
@@ -227,26 +295,26 @@ def _values(parts: Parts, value: Value, *, name: str, lookback: bool) -> str:
     within = " OR ".join(f"({bound})" for bound in bounds)
     return f"""{name} AS (
         SELECT rows.unit, {columns}
-        FROM ({parts.rows(value.selection, columns=_row_columns(parts, value))}) AS rows
+        FROM ({parts.rows_of_value(value)}) AS rows
         JOIN units ON units.unit = rows.unit AND ({within})
         GROUP BY rows.unit
     )"""
 
 
-def _row_columns(parts: Parts, value: Value) -> str:
-    if value.math is Math.TOTAL:
-        return ""
-    if value.math is Math.UNIQUE_SESSION:
-        return f", nullif(nullif(events.session_id, ''), '{_NO_SESSION}') AS mark"
-    if value.math is Math.DAU:
-        return f", nullif({_person(parts)}::text, '{_NO_SESSION}') AS mark"
-    if value.math is Math.UNIQUE_GROUP:
-        return f", nullif(nullif(events.group_{value.group_type_index:d}, ''), '{_NO_SESSION}') AS mark"
-    number = f"(events.properties -> {parts.bind(value.property or '')})"
+def _taken(parts: Parts, kind: Taken) -> str:
+    """What is taken of a row."""
+    math, name = kind
+    if math is Math.UNIQUE_SESSION:
+        return f"nullif(nullif(events.session_id, ''), '{_NO_SESSION}')"
+    if math is Math.DAU:
+        return f"nullif({_person(parts)}::text, '{_NO_SESSION}')"
+    if math is Math.UNIQUE_GROUP:
+        return f"nullif(nullif(events.group_{name:d}, ''), '{_NO_SESSION}')"
+    number = f"(events.properties -> {parts.bind(name)})"
     # Most numbers need no closer look, which takes longer than all the rest.
-    return f""", CASE
+    return f"""CASE
         WHEN jsonb_typeof({number}) = 'number' AND abs({number}::numeric) BETWEEN 1e-30 AND 1e30 THEN {number}::float8
-        ELSE coalesce(events_number({number}), 0) END AS value"""
+        ELSE coalesce(events_number({number}), 0) END"""
 
 
 def _person(parts: Parts) -> str:
@@ -324,13 +392,13 @@ def retention_sums(parts: Parts, measure: Retention) -> str:
         WITH units AS MATERIALIZED ({parts.units(matured=False)}),
         anchors AS (
             SELECT DISTINCT ON (units.unit) units.unit, units.breakdown, units.arm, rows.time, rows.uuid
-            FROM ({parts.rows(measure.start, columns=", events.uuid")}) AS rows
+            FROM ({parts.rows_with_uuid(measure.start)}) AS rows
             JOIN units ON units.unit = rows.unit AND rows.time >= units.first_time{window}
             ORDER BY units.unit, rows.time {direction}, rows.uuid {direction}
         ),
         returned AS (
             SELECT DISTINCT anchors.unit
-            FROM ({parts.rows(measure.completion, columns=", events.uuid")}) AS rows
+            FROM ({parts.rows_with_uuid(measure.completion)}) AS rows
             JOIN anchors ON anchors.unit = rows.unit AND anchors.uuid <> rows.uuid AND rows.time >= anchors.time
             WHERE {_came_back(parts, measure)}
         )

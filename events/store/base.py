@@ -1,6 +1,6 @@
 """What every event store offers."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -73,6 +73,9 @@ class ExposedUnits(Protocol):
 
     def by_day(self) -> Exposures:
         """How many units were exposed, by arm and day."""
+
+    def expect(self, plans: Sequence[AggregatePlan]) -> None:
+        """Prepare for these plans, which are asked for afterwards. Answers are the same without it, only later."""
 
     def aggregate(self, plan: AggregatePlan) -> Aggregates:
         """The sums of a measure, by breakdown values and arm; an arm without units is missing."""

@@ -5,7 +5,7 @@ The rows with which attempts at funnels begin are added when the first funnel ne
 
 # ruff: noqa: S608  (statements are built from constants of these files; values are bound)
 
-from events.store import exposures, preaggregation
+from events.store import exposures, preaggregation, shared_rows
 from events.store.conditions import Statement
 from events.store.plans import ExposurePlan
 from events.store.preaggregation import Kept
@@ -19,9 +19,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS {UNITS} (
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS {ROWS} (
     person uuid, group_key text, time timestamptz, uuid uuid
-) ON COMMIT DELETE ROWS
+) ON COMMIT DELETE ROWS;
+{shared_rows.TABLE}
 """
-EMPTYING = f"DELETE FROM {UNITS}; DELETE FROM {ROWS}"
+EMPTYING = f"DELETE FROM {UNITS}; DELETE FROM {ROWS}; DELETE FROM {shared_rows.ROWS}"
 
 
 def unit_column(plan: ExposurePlan) -> str:

@@ -23,6 +23,7 @@ from events.store.conditions import Statement, any_of
 from events.store.exposures import FLAG_CALL
 from events.store.funnels import Row, furthest_step
 from events.store.measures import Actors, AggregatePlan, Aggregates, Funnel, FunnelOrder, Sums
+from events.store.shared_rows import SharedRows
 
 # Without a window of its own a funnel has this one.
 LONGEST_ATTEMPT = timedelta(days=3 * 365)
@@ -55,9 +56,13 @@ def _window_of(plan: AggregatePlan) -> timedelta:
     return LONGEST_ATTEMPT if plan.window_seconds is None else timedelta(seconds=plan.window_seconds)
 
 
-def funnel_sums(plan: AggregatePlan, measure: Funnel, *, moment: Moment) -> Aggregates:
+def funnel_sums(
+    plan: AggregatePlan, measure: Funnel, *, moment: Moment, shared: SharedRows | None = None
+) -> Aggregates:
     """The sums of a funnel over the units in their tables; the rows of attempts are there if they are needed."""
-    sums = _Followed(plan=plan, measure=measure, moment=moment, with_attempts=needs_attempts(plan, measure))
+    sums = _Followed(
+        plan=plan, measure=measure, moment=moment, shared=shared, with_attempts=needs_attempts(plan, measure)
+    )
     found = sums.units()
     if measure.order is FunnelOrder.ORDERED and len(measure.steps) <= _LAYERS:
         close = sums.add_followed(found)
@@ -69,10 +74,15 @@ def funnel_sums(plan: AggregatePlan, measure: Funnel, *, moment: Moment) -> Aggr
 
 
 def funnel_actors(
-    plan: AggregatePlan, measure: Funnel, *, moment: Moment, values: Collection[tuple[str, ...]] | None
+    plan: AggregatePlan,
+    measure: Funnel,
+    *,
+    moment: Moment,
+    values: Collection[tuple[str, ...]] | None,
+    shared: SharedRows | None = None,
 ) -> Actors:
     """A sample of the units by their furthest step; the rows of attempts are in their table."""
-    followed = _Followed(plan=plan, measure=measure, moment=moment, with_attempts=True)
+    followed = _Followed(plan=plan, measure=measure, moment=moment, shared=shared, with_attempts=True)
     sampling = actors.Sampling(measure, window=_window_of(plan) // timedelta(microseconds=1), values=values)
     sampling.add_units(followed.listed(only=None))
     parts = followed.parts()
@@ -90,6 +100,7 @@ class _Followed:
     plan: AggregatePlan
     measure: Funnel
     moment: Moment
+    shared: SharedRows | None
     with_attempts: bool
 
     @property
@@ -102,7 +113,7 @@ class _Followed:
 
     def parts(self) -> Parts:
         """What a statement of its own is made of."""
-        return Parts(self.plan, Statement(moment=self.moment))
+        return Parts(self.plan, Statement(moment=self.moment), shared=self.shared)
 
     def units(self) -> Aggregates:
         """The arms with their numbers of units."""
@@ -154,8 +165,10 @@ class _Followed:
             FROM rows
         """
         for step in range(1, self.steps + 1):
+            # Nothing begins after the last step.
+            begun = f", max(started) {frame} AS begun" if step < self.steps else ""
             layer = f"""
-                SELECT unit, time, mask, came_before, at_once, reached, max(started) {frame} AS begun
+                SELECT unit, time, mask, came_before, at_once, reached{begun}
                 FROM (
                     SELECT unit, time, mask, came_before, at_once, started,
                            CASE WHEN started IS NULL THEN reached ELSE {step} END AS reached

@@ -1,20 +1,22 @@
 """Measures of the exposed units that lie in the tables of the connection, computed statement by statement."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import connection
 
 from common.instants import Moment
-from events.store import aggregates, exposed
+from events.store import aggregates, exposed, shared_rows
 from events.store.aggregates import Parts
-from events.store.base import Exposures
+from events.store.base import Exposures, StoreTimeout
 from events.store.conditions import Statement
 from events.store.funnel_sums import funnel_actors, funnel_sums, needs_attempts
 from events.store.limits import stopped_at_the_limit
 from events.store.measures import Actors, AggregatePlan, Aggregates, Funnel, Mean, Ratio, Retention, Sums
 from events.store.plans import ExposurePlan
 from events.store.preaggregation import Kept
+from events.store.shared_rows import SharedRows, shared_by
 
 
 class ExposedUnits:
@@ -25,6 +27,7 @@ class ExposedUnits:
         self.moment = moment
         self.is_precomputed = kept is not None
         self._has_attempts = False
+        self._shared: SharedRows | None = None
         statement = Statement(moment=moment)
         filling = exposed.filling(plan, statement, kept=kept)
         with connection.cursor() as cursor:
@@ -38,6 +41,23 @@ class ExposedUnits:
         found = _fetched(exposed.counted_by_day(self.plan, statement), statement)
         return Exposures(by_day={(arm, day): units for arm, day, units in found})
 
+    def expect(self, plans: Sequence[AggregatePlan]) -> None:
+        """Read the events of these plans at once, for what is asked afterwards. Answers are the same without it."""
+        shared = shared_by(plans)
+        if shared is None:
+            return
+        whole = replace(plans[0], lookback_seconds=shared.lookback_seconds or None)
+        parts = Parts(whole, Statement(moment=self.moment))
+        sharing = parts.sharing(shared)
+        try:
+            with stopped_at_the_limit(), connection.cursor() as cursor:
+                cursor.execute(sharing, parts.statement.parameters)
+                cursor.execute(f"ANALYZE {shared_rows.ROWS}")
+        except StoreTimeout:
+            # Each measure reads for itself then, which may be quick for some.
+            return
+        self._shared = shared
+
     def aggregate(self, plan: AggregatePlan) -> Aggregates:
         """The sums of a measure, by breakdown values and arm; an arm without units is missing.
 
@@ -48,7 +68,7 @@ class ExposedUnits:
         if isinstance(plan.measure, Funnel) and needs_attempts(plan, plan.measure):
             self._add_attempts()
         with stopped_at_the_limit():
-            return _measured(Parts(plan, Statement(moment=self.moment)))
+            return _measured(Parts(plan, Statement(moment=self.moment), shared=self._shared_for(plan)))
 
     def actors(self, plan: AggregatePlan, *, values: Collection[tuple[str, ...]] | None = None) -> Actors:
         """Of a funnel, per breakdown values (None: all) and arm: up to 100 units whose furthest step is each step.
@@ -59,7 +79,10 @@ class ExposedUnits:
             raise ValueError("the plan is about other units than those exposed, or about no funnel")
         self._add_attempts()
         with stopped_at_the_limit():
-            return funnel_actors(plan, plan.measure, moment=self.moment, values=values)
+            return funnel_actors(plan, plan.measure, moment=self.moment, values=values, shared=self._shared_for(plan))
+
+    def _shared_for(self, plan: AggregatePlan) -> SharedRows | None:
+        return self._shared if self._shared is not None and self._shared.serves(plan) else None
 
     def _add_attempts(self) -> None:
         if self._has_attempts:
@@ -80,7 +103,7 @@ def _measured(parts: Parts) -> Aggregates:
         return _ratios(_fetched(aggregates.ratio_sums(parts, measure), parts.statement))
     if isinstance(measure, Retention):
         return _retentions(_fetched(aggregates.retention_sums(parts, measure), parts.statement))
-    return funnel_sums(parts.plan, measure, moment=parts.statement.moment)
+    return funnel_sums(parts.plan, measure, moment=parts.statement.moment, shared=parts.shared)
 
 
 def _fetched(sql: str, statement: Statement) -> list[tuple[Any, ...]]:

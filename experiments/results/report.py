@@ -1,6 +1,6 @@
 """One results answer: exposures, every metric and the health findings, from one cut of the data."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from common.errors import Invalid, InvalidState
 from events import retention
 from events.store import event_store
 from events.store.base import MULTIPLE, ExposedUnits, StoreTimeout
+from events.store.measures import AggregatePlan
 from experiments import metrics
 from experiments.metric_set import LISTS, ORDER_OF_LIST, links_of
 from experiments.models import Experiment
@@ -132,19 +133,20 @@ def take_cut(
         units = store.expose(design.exposure, preaggregated_for=preaggregation.kept_for(experiment, mode=mode))
         counts = compute.counts_of(units, design)
         select = Selections(experiment.project)
+        planned = [
+            _planned(one, experiment=experiment, design=design, settings=settings, select=select, breakdown=breakdown)
+            for one in listed
+        ]
         outcomes = tuple(
-            _outcome(
-                one,
-                experiment=experiment,
+            _outcomes(
+                listed,
+                planned,
                 units=units,
                 design=design,
                 settings=settings,
                 baseline=baseline,
-                select=select,
-                breakdown=breakdown,
                 with_sessions=with_sessions,
             )
-            for one in listed
         )
     return Cut(
         design=design,
@@ -168,18 +170,16 @@ def risk_of(counts: ExposureCounts, design: Design, *, is_running: bool) -> Bias
     )
 
 
-def _outcome(
+def _planned(
     listed: ListedMetric,
     *,
     experiment: Experiment,
-    units: ExposedUnits,
     design: Design,
     settings: Settings,
-    baseline: str,
     select: Selections,
     breakdown: Sequence[str] | None,
-    with_sessions: bool,
-) -> MetricOutcome:
+) -> tuple[metrics.Metric, AggregatePlan] | MetricOutcome:
+    """What the event store is to be asked for a metric, or the outcome with the reason why it cannot be."""
     try:
         metric = metrics.read(listed.document)
     except ValidationError:
@@ -194,21 +194,42 @@ def _outcome(
             select=select,
             breakdowns=compute.breakdowns_of(metric, override=breakdown),
         )
-        result = compute.result_of(
-            metric,
-            units=units,
-            plan=plan,
-            design=design,
-            settings=settings,
-            baseline=baseline,
-            with_sessions=with_sessions,
-        )
     except Invalid as error:
         code = error.code if error.code != "invalid_input" else INVALID_METRIC
         return MetricOutcome(listed=listed, metric=metric, error=(code, error.detail))
-    except StoreTimeout:
-        return MetricOutcome(listed=listed, metric=metric, error=(TIMED_OUT, timeout_text()))
-    return MetricOutcome(listed=listed, metric=metric, result=result)
+    return metric, plan
+
+
+def _outcomes(
+    listed: Sequence[ListedMetric],
+    planned: Sequence[tuple[metrics.Metric, AggregatePlan] | MetricOutcome],
+    *,
+    units: ExposedUnits,
+    design: Design,
+    settings: Settings,
+    baseline: str,
+    with_sessions: bool,
+) -> Iterator[MetricOutcome]:
+    units.expect([one[1] for one in planned if isinstance(one, tuple)])
+    for place, one in zip(listed, planned, strict=True):
+        if isinstance(one, MetricOutcome):
+            yield one
+            continue
+        metric, plan = one
+        try:
+            result = compute.result_of(
+                metric,
+                units=units,
+                plan=plan,
+                design=design,
+                settings=settings,
+                baseline=baseline,
+                with_sessions=with_sessions,
+            )
+        except StoreTimeout:
+            yield MetricOutcome(listed=place, metric=metric, error=(TIMED_OUT, timeout_text()))
+        else:
+            yield MetricOutcome(listed=place, metric=metric, result=result)
 
 
 def results_answer(experiment: Experiment, cut: Cut, *, computed_at: datetime) -> dict[str, Any]:
