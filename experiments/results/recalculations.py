@@ -9,6 +9,7 @@ from django.utils import timezone
 from procrastinate.exceptions import AlreadyEnqueued
 
 from common.errors import Invalid, InvalidState
+from events import retention
 from experiments import metrics
 from experiments.models import Experiment, RecalculationStatus, TimeseriesRecalculation
 from experiments.models.timeseries import ACTIVE
@@ -33,13 +34,15 @@ def request(
 ) -> tuple[TimeseriesRecalculation, bool]:
     """A recalculation of a locked experiment, and whether it is new: at most one is active for a fingerprint.
 
-    A new one takes the stored points away. Raises InvalidState for a draft.
+    A new one takes the stored points away. Raises InvalidState for a draft, and EventsExpired where the points could
+    not be computed again.
     """
     if experiment.start_date is None:
         raise InvalidState(NOT_STARTED)
     present = active(experiment, fingerprint)
     if present is not None:
         return present, False
+    retention.check_kept(experiment.start_date)
     made = TimeseriesRecalculation.objects.create(experiment=experiment, metric=metric, fingerprint=fingerprint)
     timeseries.points(experiment, metric_uuid=_uuid_of(metric), fingerprint=fingerprint).delete()
     defer(made)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from events import retention
 from events.store import partitions
-from experiments.models import StoredAnswer
+from experiments.models import ExperimentMetricResult, PointStatus, StoredAnswer, TimeseriesRecalculation
 from tests.capturing import capture  # noqa: F401  (a fixture)
 from tests.experiments.conftest import STARTED, Experiments, variants
 
@@ -215,3 +215,25 @@ def test_exposure_query__window_before_the_kept_events__is_refused(experiments: 
     recent = (timezone.now() - timedelta(days=20)).isoformat()
     assert asked(experiments, {**query, "start_date": recent}).status_code == 200
     assert asked(experiments, {**query, "start_date": None}).json()["total_exposures"] == {}
+
+
+@pytest.mark.usefixtures("expiring")
+def test_recalculation__points_that_could_not_come_back__are_kept(experiments: Experiments) -> None:
+    experiment = experiments.stopped(metrics=[PURCHASES])
+    ExperimentMetricResult.objects.create(
+        experiment_id=experiment["id"],
+        metric_uuid="purchases",
+        fingerprint="f" * 64,
+        query_from=experiment["start_date"],
+        query_to=experiment["end_date"],
+        status=PointStatus.COMPLETED,
+        result={"kind": "ExperimentQuery"},
+        completed_at=timezone.now(),
+    )
+    answer = experiments.post(
+        {"metric": PURCHASES, "fingerprint": "f" * 64}, f"{experiment['id']}/recalculate_timeseries"
+    )
+
+    experiments.refused(answer, TEXT, code="events-expired")
+    assert ExperimentMetricResult.objects.count() == 1
+    assert TimeseriesRecalculation.objects.count() == 0
