@@ -14,10 +14,12 @@ import sys
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 WIDTH = 100
+VISITORS = 200
 
 
 class Refused(Exception):
@@ -63,21 +65,97 @@ def _told(answer: Any) -> str:
     """What matters of an answer: of an experiment its state, of a list its length, of an error its sentence."""
     if not isinstance(answer, dict):
         return _short(answer) if answer is not None else "(no content)"
-    if "detail" in answer and "code" in answer:
-        return f"{answer['code']}: {answer['detail']}"
-    if "status" in answer and "feature_flag_key" in answer:
-        facts = ("id", "name", "status", "start_date", "end_date", "conclusion", "archived")
-        return _short({fact: answer[fact] for fact in facts if answer[fact] not in (None, False)})
-    if "results" in answer and "count" in answer:
-        return f"{answer['count']} in all: {_short([entry.get('name') for entry in answer['results']])}"
+    for known, told in FORMS:
+        if known <= set(answer):
+            return told(answer)
     return _short(answer)
+
+
+def _told_experiment(answer: dict[str, Any]) -> str:
+    facts = ("id", "name", "status", "start_date", "end_date", "conclusion", "archived")
+    return _short({fact: answer[fact] for fact in facts if answer[fact] not in (None, False)})
+
+
+def _told_page(answer: dict[str, Any]) -> str:
+    return f"{answer['count']} in all: {_short([entry.get('name') for entry in answer['results']])}"
+
+
+def _told_arms(answer: dict[str, Any]) -> str:
+    arms = [answer["baseline"], *answer["variant_results"]]
+    return _short({arm["key"]: f"{arm['sum']} by {arm['number_of_samples']} users" for arm in arms})
+
+
+# By the keys that an answer has.
+FORMS: list[tuple[set[str], Callable[[dict[str, Any]], str]]] = [
+    ({"detail", "code"}, lambda answer: f"{answer['code']}: {answer['detail']}"),
+    ({"status", "feature_flag_key"}, _told_experiment),
+    ({"results", "count"}, _told_page),
+    ({"total_exposures"}, lambda answer: f"exposed: {_short(answer['total_exposures'])}"),
+    ({"exposures", "metrics"}, lambda answer: f"{len(answer['metrics'])} metrics, as of {answer['as_of']}"),
+    ({"baseline", "variant_results"}, _told_arms),
+]
+
+
+class Application:
+    """The application that asks which variant its visitors get and tells what they do, as client libraries do."""
+
+    def __init__(self, *, base_url: str, token: str) -> None:
+        self.base_url = base_url
+        self.token = token
+
+    def variant(self, flag_key: str, visitor: str) -> Any:
+        answer = self._post("/flags/?v=2", {"token": self.token, "distinct_id": visitor})
+        return answer["flags"][flag_key].get("variant", False)
+
+    def tell(self, events: list[dict[str, Any]]) -> None:
+        print(f"\nPOST /batch/\n    {len(events)} events, such as {_short(events[0])}")
+        answer = self._post("/batch/", {"api_key": self.token, "batch": events})
+        print(f"  → {_short(answer)}")
+
+    def _post(self, path: str, body: Any) -> Any:
+        text = json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.base_url + path, data=text, headers=headers, method="POST")
+        with urllib.request.urlopen(request) as response:
+            return json.loads(response.read())
+
+
+def visit(application: Application, flag_key: str, suffix: str) -> None:
+    """Two hundred visitors come. Every third who sees green buys, and every sixth of the others."""
+    events: list[dict[str, Any]] = []
+    for number in range(VISITORS):
+        visitor = f"visitor-{number}-{suffix}"
+        variant = application.variant(flag_key, visitor)
+        called = {"$feature_flag": flag_key, "$feature_flag_response": variant}
+        events.append({"event": "$feature_flag_called", "distinct_id": visitor, "properties": called})
+        if number % (3 if variant == "green" else 6) == 0:
+            events.append({"event": "purchase", "distinct_id": visitor, "properties": {"amount": 20 + number % 7}})
+    application.tell(events)
+
+
+def tell_results(results: dict[str, Any]) -> None:
+    """One line for each metric: how the green button compares."""
+    for metric in results["metrics"]:
+        for arm in metric["result"]["variant_results"]:
+            found = "too few users yet"
+            if arm["effect"] is not None:
+                low, high = arm["credible_interval"]
+                found = f"{arm['effect']:+.0%} ({low:+.0%} to {high:+.0%}), chance to win {arm['chance_to_win']:.0%}"
+            print(f"     {metric['metric_type']:<8} {metric['role']:<10} {arm['key']:<8} {found}")
+
+
+PURCHASES = {
+    "kind": "ExperimentMetric",
+    "metric_type": "mean",
+    "source": {"kind": "EventsNode", "event": "purchase"},
+}
 
 
 def heading(text: str) -> None:
     print(f"\n\n── {text} ".ljust(WIDTH, "─"))
 
 
-def tour(send: Client) -> None:
+def tour(send: Client, application: Application) -> None:
     """Walk the whole life of an experiment. Raises Refused when an answer is not the expected one."""
     suffix = uuid.uuid4().hex[:8]
     key = f"checkout-button-{suffix}"
@@ -160,6 +238,13 @@ def tour(send: Client) -> None:
     send("POST", f"{one}resume/")
     send("POST", f"{one}create_exposure_cohort_for_experiment/")
 
+    heading("Watch: visitors come, and the results show what the button does")
+    visit(application, key, suffix)
+    send("GET", f"{one}exposures/")
+    tell_results(send("GET", f"{one}results/"))
+    question = {"kind": "ExperimentQuery", "experiment_id": experiment["id"], "metric": PURCHASES}
+    send("POST", "/query/", {"query": question})
+
     heading("Decide: everyone gets the green button, and the experiment ends")
     send("POST", f"{one}ship_variant/", {"variant_key": "green", "conclusion": "won"})
     flag_id = experiment["feature_flag"]["id"]
@@ -196,8 +281,9 @@ def main() -> None:
         key=credentials["personal_api_key"],
         project_id=credentials["project_id"],
     )
+    application = Application(base_url=credentials["base_url"], token=credentials["project_api_token"])
     try:
-        tour(send)
+        tour(send, application)
     except Refused as refusal:
         sys.exit(f"\nThe tour ended early. {refusal}")
     except urllib.error.URLError as error:

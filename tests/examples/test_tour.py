@@ -1,5 +1,6 @@
 """The tour, as the README tells its readers to start it."""
 
+import re
 import subprocess
 import sys
 
@@ -20,6 +21,12 @@ def test_tour__walks_the_whole_life(service: LiveService) -> None:
     for told in ('"status": "draft"', '"status": "running"', '"status": "paused"', '"conclusion": "won"'):
         assert told in ended.stdout
     assert "The tour is over." in ended.stdout
+    exposed = re.search(r'exposed: \{"control": (\d+), "green": (\d+)\}', ended.stdout)
+    assert exposed is not None
+    # One in twenty is held out.
+    assert 160 <= sum(map(int, exposed.groups())) <= 200
+    assert re.search(r"funnel +primary +green +\+\d+% \(.+\), chance to win \d+%", ended.stdout)
+    assert re.search(r"mean +secondary +green +\+\d+%", ended.stdout)
     assert service.credentials["personal_api_key"] not in ended.stdout
 
 
