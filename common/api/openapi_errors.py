@@ -41,7 +41,7 @@ DESCRIPTIONS: Mapping[int, str] = {
     403: "The caller may not do this.",
     404: "The project, or the object, does not exist for this caller.",
     405: 'Refused. Delete by PATCH with `{"deleted": true}`.',
-    409: "Somebody else changed the object first.",
+    409: "The change needs approval, for which it is a change request now; or somebody else changed the object first.",
     412: "The object has changed since the version that `If-Match` names.",
     413: "The body is too large.",
     415: "The body is of a media type that is not read.",

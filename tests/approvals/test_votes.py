@@ -534,3 +534,35 @@ def test_activity__made_voted_and_settled(
     changed = {change["field"]: (change["before"], change["after"]) for change in rows[-1].detail["changes"]}
     assert changed["state"] == ("pending", "applied")
     assert [vote["user"] for vote in changed["approvals"][1]] == [approver.pk, second_approver.pk]
+
+
+def test_activity__of_an_approval_that_cannot_be_applied__says_why(
+    pending: Callable[..., Json], requests: Requests, flags: Flags, approver: User
+) -> None:
+    request = pending()
+    flags.patch({"id": request["intent"]["flag_id"]}, name="Moved on")
+    requests.approved(request["id"])
+
+    row = ActivityEntry.objects.filter(scope="ChangeRequest").latest("created_at")
+
+    changed = {change["field"]: change["after"] for change in row.detail["changes"]}
+    assert (row.activity, row.user) == ("updated", approver)
+    assert changed["state"] == "failed"
+    assert changed["apply_error"] == (
+        "Precondition failed: The feature flag was changed since this change was requested."
+    )
+
+
+@pytest.mark.parametrize("act", ["reject", "cancel"])
+def test_activity__of_a_refusal__names_who_and_why(
+    pending: Callable[..., Json], requests: Requests, own_requests: Requests, member: User, approver: User, act: str
+) -> None:
+    request = pending()
+    caller, user = (requests, approver) if act == "reject" else (own_requests, member)
+    assert caller.post(request["id"], act, reason="Not now").status_code == 200
+
+    row = ActivityEntry.objects.filter(scope="ChangeRequest").latest("created_at")
+
+    changed = {change["field"]: change["after"] for change in row.detail["changes"]}
+    assert (row.activity, row.user, changed["state"]) == ("updated", user, "rejected")
+    assert changed["approvals"] == [{"user": user.pk, "decision": "rejected", "reason": "Not now"}]

@@ -4,8 +4,6 @@ A new route fails until somebody has put it in one of the tables; so does an ent
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,45 +14,14 @@ from rest_framework.test import APIClient
 from activity.models import ActivityEntry
 from approvals.families import ACTION_KEYS
 from approvals.models import ChangeRequest
+from common.api.document import document
 from feature_flags.models import FeatureFlag
 from projects.models import Project, User
 from projects.services import create_project
 from tests.approvals.conftest import Experiments, Flags, Json, MakePolicy, held_back, stored
 from tests.approvals.routes import WriteRoute, write_routes
+from tests.approvals.scenes import GATED, UNGATED, Stage
 from tests.live_service import ROOT
-
-STARTED = "2026-01-01T00:00:00Z"
-SEGMENT = {"groups": [{"properties": [], "rollout_percentage": 50}]}
-PURCHASE = {
-    "kind": "ExperimentMetric",
-    "metric_type": "mean",
-    "source": {"kind": "EventsNode", "event": "purchase"},
-}
-
-
-@dataclass
-class Stage:
-    """Callers of one project, and another project of the organization."""
-
-    project: Project
-    other: Project
-    api: APIClient
-    flags: Flags
-    experiments: Experiments
-
-    def post(self, path: str, **body: Any) -> Any:
-        return self.api.post(f"/api/projects/{self.project.pk}/{path}", body)
-
-    def patch(self, path: str, **body: Any) -> Any:
-        return self.api.patch(f"/api/projects/{self.project.pk}/{path}", body)
-
-    def delete(self, path: str) -> Any:
-        return self.api.delete(f"/api/projects/{self.project.pk}/{path}")
-
-    def schedule(self, flag: Json) -> Any:
-        payload = {"operation": "update_status", "value": True}
-        body = {"record_id": str(flag["id"]), "model_name": "FeatureFlag", "scheduled_at": "2030-01-01T00:00:00Z"}
-        return self.post("scheduled_changes/", payload=payload, **body)
 
 
 @pytest.fixture
@@ -62,204 +29,6 @@ def stage(project: Project, api: APIClient, flags: Flags, experiments: Experimen
     other, _ = create_project(organization=project.organization, name="Other")
     return Stage(project=project, other=other, api=api, flags=flags, experiments=experiments)
 
-
-@dataclass(frozen=True)
-class Scene:
-    """How a route is driven: what there is before the policies, and the request that is judged."""
-
-    there: Callable[[Stage], Json]
-    asked: Callable[[Stage, Json], Any]
-
-
-def nothing(stage: Stage) -> Json:
-    return {}
-
-
-def a_flag(**fields: Any) -> Callable[[Stage], Json]:
-    return lambda stage: stage.flags.made(**fields)
-
-
-def an_experiment(*acts: str, **fields: Any) -> Callable[[Stage], Json]:
-    return lambda stage: stage.experiments.done(stage.experiments.made(**fields), *acts)
-
-
-def a_holdout_in_use(stage: Stage) -> Json:
-    holdout = stage.experiments.holdout(10)
-    stage.experiments.done(stage.experiments.made(holdout_id=holdout["id"]), "launch")
-    return holdout
-
-
-def a_saved_metric(stage: Stage) -> Json:
-    made: Json = stage.post("experiment_saved_metrics/", name="Purchases", query=PURCHASE).json()
-    stage.experiments.done(stage.experiments.made(saved_metrics_ids=[{"id": made["id"]}]), "launch")
-    return made
-
-
-def a_schedule(stage: Stage) -> Json:
-    made: Json = stage.schedule(stage.flags.made()).json()
-    return made
-
-
-# --- The gated ones ---------------------------------------------------------------------------------------------
-
-GATED: dict[str, Scene] = {
-    "FeatureFlagViewSet.create": Scene(nothing, lambda s, _: s.flags.post(key="new")),
-    "FeatureFlagViewSet.partial_update": Scene(
-        a_flag(active=True, filters=SEGMENT),
-        lambda s, flag: s.flags.patch(flag, filters={"groups": [{"properties": [], "rollout_percentage": 60}]}),
-    ),
-    "FeatureFlagViewSet.enable": Scene(a_flag(), lambda s, flag: s.flags.act(flag, "enable")),
-    "FeatureFlagViewSet.disable": Scene(a_flag(active=True), lambda s, flag: s.flags.act(flag, "disable")),
-    "FeatureFlagViewSet.archive": Scene(a_flag(active=True), lambda s, flag: s.flags.act(flag, "archive")),
-    "ExperimentViewSet.create": Scene(nothing, lambda s, _: s.experiments.post(start_date=STARTED)),
-    "ExperimentViewSet.partial_update": Scene(
-        an_experiment(), lambda s, made: s.experiments.patch(made, start_date=STARTED, name="Launched")
-    ),
-    "ExperimentViewSet.launch": Scene(an_experiment(), lambda s, made: s.experiments.act(made, "launch")),
-    "ExperimentViewSet.pause": Scene(an_experiment("launch"), lambda s, made: s.experiments.act(made, "pause")),
-    "ExperimentViewSet.resume": Scene(
-        an_experiment("launch", "pause"), lambda s, made: s.experiments.act(made, "resume")
-    ),
-    "ExperimentViewSet.ship_variant": Scene(
-        an_experiment("launch"), lambda s, made: s.experiments.act(made, "ship_variant", variant_key="test")
-    ),
-    "ExperimentHoldoutViewSet.partial_update": Scene(
-        a_holdout_in_use, lambda s, holdout: s.experiments.change_holdout(holdout, 20, name="More")
-    ),
-    "ExperimentHoldoutViewSet.destroy": Scene(
-        a_holdout_in_use, lambda s, holdout: s.experiments.delete_holdout(holdout)
-    ),
-}
-
-# --- The others of flags and experiments, which are driven too -----------------------------------------------------
-
-UNGATED: dict[str, tuple[str, Scene]] = {
-    "FeatureFlagViewSet.unarchive": (
-        "the flag stays switched off",
-        Scene(a_flag(archived=True), lambda s, flag: s.flags.act(flag, "unarchive")),
-    ),
-    "FeatureFlagViewSet.destroy": (
-        "refused always",
-        Scene(a_flag(active=True), lambda s, flag: s.api.delete(s.flags.url(flag))),
-    ),
-    "FeatureFlagViewSet.bulk_keys": (
-        "reads",
-        Scene(a_flag(active=True), lambda s, flag: s.post("feature_flags/bulk_keys/", ids=[flag["id"]])),
-    ),
-    "FeatureFlagViewSet.user_blast_radius": (
-        "reads",
-        Scene(nothing, lambda s, _: s.post("feature_flags/user_blast_radius/", condition={"properties": []})),
-    ),
-    "FeatureFlagViewSet.test_evaluation": (
-        "reads",
-        Scene(
-            a_flag(active=True), lambda s, flag: s.api.post(s.flags.url(flag, "test_evaluation"), {"distinct_id": "a"})
-        ),
-    ),
-    "ScheduledChangeViewSet.create": (
-        "the gate is asked when the change is due",
-        Scene(a_flag(), lambda s, flag: s.schedule(flag)),
-    ),
-    "ScheduledChangeViewSet.partial_update": (
-        "the gate is asked when the change is due",
-        Scene(
-            a_schedule,
-            lambda s, made: s.patch(f"scheduled_changes/{made['id']}/", scheduled_at="2031-01-01T00:00:00Z"),
-        ),
-    ),
-    "ScheduledChangeViewSet.destroy": (
-        "what is not done changes nothing",
-        Scene(a_schedule, lambda s, made: s.delete(f"scheduled_changes/{made['id']}/")),
-    ),
-    "ExperimentViewSet.destroy": (
-        "refused always",
-        Scene(an_experiment("launch"), lambda s, made: s.api.delete(s.experiments.url(made))),
-    ),
-    "ExperimentViewSet.calculate_running_time": (
-        "reads",
-        Scene(
-            nothing,
-            lambda s, _: s.post(
-                "experiments/calculate_running_time/",
-                metric_type="mean_count",
-                minimum_detectable_effect=5,
-                baseline_value=4,
-            ),
-        ),
-    ),
-    "ExperimentViewSet.end": (
-        "users keep their variants",
-        Scene(an_experiment("launch"), lambda s, made: s.experiments.act(made, "end", conclusion="won")),
-    ),
-    "ExperimentViewSet.archive": (
-        "a mark on the experiment",
-        Scene(an_experiment("launch", "end"), lambda s, made: s.experiments.act(made, "archive")),
-    ),
-    "ExperimentViewSet.unarchive": (
-        "a mark on the experiment",
-        Scene(an_experiment("launch", "end", "archive"), lambda s, made: s.experiments.act(made, "unarchive")),
-    ),
-    "ExperimentViewSet.reset": (
-        "the flag stays as it is, even switched on",
-        Scene(an_experiment("launch"), lambda s, made: s.experiments.act(made, "reset")),
-    ),
-    "ExperimentViewSet.duplicate": (
-        "a draft, whose flag is switched off or as it was",
-        Scene(
-            an_experiment("launch"), lambda s, made: s.experiments.act(made, "duplicate", feature_flag_key="new-key")
-        ),
-    ),
-    "ExperimentViewSet.copy_to_project": (
-        "a draft, whose flag is switched off or as it was",
-        Scene(
-            an_experiment("launch"),
-            lambda s, made: s.experiments.act(made, "copy_to_project", target_team_id=s.other.pk),
-        ),
-    ),
-    "ExperimentViewSet.create_exposure_cohort_for_experiment": (
-        "no flag has a condition on a cohort of events",
-        Scene(
-            an_experiment("launch"), lambda s, made: s.experiments.act(made, "create_exposure_cohort_for_experiment")
-        ),
-    ),
-    "ExperimentViewSet.recalculate_timeseries": (
-        "about analysis alone",
-        Scene(
-            an_experiment("launch", metrics=[PURCHASE]),
-            lambda s, made: s.experiments.act(
-                made,
-                "recalculate_timeseries",
-                metric=made["metrics"][0],
-                fingerprint=made["metrics"][0]["fingerprint"],
-            ),
-        ),
-    ),
-    "ExperimentHoldoutViewSet.create": (
-        "no experiment uses it yet",
-        Scene(
-            an_experiment("launch"),
-            lambda s, _: s.post("experiment_holdouts/", name="New", filters=[{"rollout_percentage": 10}]),
-        ),
-    ),
-    "ExperimentSavedMetricViewSet.create": (
-        "about analysis alone",
-        Scene(an_experiment("launch"), lambda s, _: s.post("experiment_saved_metrics/", name="Sold", query=PURCHASE)),
-    ),
-    "ExperimentSavedMetricViewSet.partial_update": (
-        "about analysis alone",
-        Scene(
-            a_saved_metric,
-            lambda s, made: s.patch(
-                f"experiment_saved_metrics/{made['id']}/",
-                query={**PURCHASE, "source": {"kind": "EventsNode", "event": "sold"}},
-            ),
-        ),
-    ),
-    "ExperimentSavedMetricViewSet.destroy": (
-        "about analysis alone",
-        Scene(a_saved_metric, lambda s, made: s.delete(f"experiment_saved_metrics/{made['id']}/")),
-    ),
-}
 
 # --- Those that have no way to a flag ------------------------------------------------------------------------------
 
@@ -340,6 +109,22 @@ def test_gated_actions__declared_by_the_views__are_those_that_are_proved() -> No
     assert declared == set(GATED)
 
 
+def test_openapi__the_409_of_gated_operations__tells_its_bodies_apart_by_code() -> None:
+    codes = {
+        (verb.upper(), path): set(body_schema(operation, "409")["discriminator"]["mapping"])
+        for path, operations in document()["paths"].items()
+        for verb, operation in operations.items()
+        if isinstance(operation, dict) and "409" in operation.get("responses", {})
+    }
+
+    edited = (ROUTES["FeatureFlagViewSet.partial_update"].verb, ROUTES["FeatureFlagViewSet.partial_update"].path)
+    held_back = {"approval_required", "change_request_pending"}
+    assert codes == {
+        key: held_back | ({"conflict"} if key == edited else set())
+        for key in ((ROUTES[name].verb, ROUTES[name].path) for name in GATED)
+    }
+
+
 @pytest.mark.parametrize("name", sorted(GATED))
 def test_gated_route__held_back_and_nothing_else_is_written(
     stage: Stage, policy: MakePolicy, member: User, approver: User, name: str
@@ -396,6 +181,11 @@ def test_ungated_route__under_all_policies__changes_nothing_that_is_served(
     assert answer.status_code in ((405,) if name.endswith(".destroy") else ()) + (200, 201, 204), answer.content
     assert served() == before
     assert not ChangeRequest.objects.exists()
+
+
+def body_schema(operation: Json, status: str) -> Json:
+    schema: Json = operation["responses"][status]["content"]["application/json"]["schema"]
+    return schema
 
 
 def served() -> list[Any]:
