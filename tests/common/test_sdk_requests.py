@@ -209,3 +209,16 @@ def test_allow_origin__no_origin__adds_nothing():
     sdk_requests.allow_origin(RequestFactory().get("/e/"), response)
 
     assert "Access-Control-Allow-Origin" not in response
+
+
+@pytest.mark.parametrize(
+    "query", ["", "v=2", "v=2&v=3", "v=%C3%BC&config", "v=ü", "data=a+b%2B", "%00=%FF&;=x", "v=" + "x" * 500]
+)
+def test_query__is_that_of_the_request(query: str) -> None:
+    request = post(b"", f"?{query}")
+    assert sdk_requests.query(request) == sdk_requests.query(request) == request.GET
+
+
+def test_query__cannot_be_changed_for_the_next_request() -> None:
+    with pytest.raises(AttributeError):
+        sdk_requests.query(post(b"", "?v=2"))["v"] = "3"

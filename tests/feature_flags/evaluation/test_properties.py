@@ -1,13 +1,15 @@
 """Claims that hold for all flags and persons: monotonous, independent of order, even, and never an exception."""
 
 import random
+from bisect import bisect_right
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
 
-from feature_flags.evaluation.bucketing import share
+from feature_flags.evaluation.bucketing import below, digest, encoded, ends, share, up_to
+from feature_flags.evaluation.conditions import compile_condition
 from tests.feature_flags.evaluation.cases import EVERYBODY, answers, asks, condition, flag, project, stored, subject
 
 PEOPLE = [f"person-{number}" for number in range(200)]
@@ -34,6 +36,46 @@ def test_holdout__that_grows__only_adds_people(key: str, one: int, other: int) -
         return {person for person in PEOPLE if answers(definitions, subject(person))[key].variant == "holdout-1"}
 
     assert held(min(one, other)) <= held(max(one, other))
+
+
+FRACTIONS = st.floats(-0.1, 1.1) | st.sampled_from([0.0, 0.255, 0.3333, 0.5, 1.0])
+
+
+@settings(deadline=None)
+@given(st.text(max_size=20), FRACTIONS)
+def test_bounds__of_any_fraction__decide_as_shares_do(text: str, fraction: float) -> None:
+    hashed = digest(encoded(text))
+    assert (hashed < up_to(fraction)) is (share(text) <= fraction)
+    assert (hashed < below(fraction)) is (share(text) < fraction)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=20))
+def test_bounds__of_the_very_share_of_a_text__are_exact(text: str) -> None:
+    hashed = digest(encoded(text))
+    assert hashed < up_to(share(text))
+    assert not hashed < below(share(text))
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-10, 60), min_size=1, max_size=5), st.text(max_size=20))
+def test_variant__is_the_first_whose_end_lies_behind_the_share(weights: list[float], text: str) -> None:
+    total, index = 0.0, 0
+    for weight in weights:
+        total += weight / 100
+        if share(text) < total:
+            break
+        index += 1
+    assert bisect_right(ends(weights), digest(encoded(text))) == index
+
+
+@settings(deadline=None)
+@given(st.sampled_from([1, 1.0, True, "1", "true", None, [1], ["1"]]), st.sampled_from([1, 1.0, True, "1", "true"]))
+def test_condition__of_the_same_filter__is_one_object(one: Any, other: Any) -> None:
+    first, second = compile_condition(condition("a", one)), compile_condition(condition("a", other))
+    is_same = type(one) is type(other) and one == other
+    assert (first is second) is is_same
+    assert compile_condition(condition("b", one)) is not first
 
 
 GROUPS: list[dict[str, Any]] = [
