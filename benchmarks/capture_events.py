@@ -18,7 +18,7 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from benchmarks.harness import Service, spread
+from benchmarks.harness import Service, at_once, spread
 
 AIM = 0.4
 BATCH = 500
@@ -117,26 +117,29 @@ def _rate(seconds: float, clients: int, sender: Callable[[], Callable[[], None]]
     """Events per second of as many clients, each of which sends batches with what `sender()` gives it."""
     end = time.perf_counter() + seconds
     batches = [0] * clients
-    failures: list[Exception] = []
 
     def send(position: int) -> None:
-        try:
-            send_one = sender()
-            while time.perf_counter() < end:
-                send_one()
-                batches[position] += 1
-        except (OSError, RuntimeError, psycopg.Error) as error:
-            failures.append(error)
+        send_one = sender()
+        while time.perf_counter() < end:
+            send_one()
+            batches[position] += 1
 
-    threads = [threading.Thread(target=send, args=(position,)) for position in range(clients)]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return sum(batches) * BATCH / (time.perf_counter() - began)
+    taken = at_once(clients, send)
+    return sum(batches) * BATCH / taken
+
+
+def client_of(running: Service, batches: Batches) -> Callable[[], None]:
+    """A client with a connection of its own; each call sends one batch. It raises RuntimeError when that is refused."""
+    connection = running.connect()
+
+    def send() -> None:
+        connection.request("POST", "/batch/", batches.body(), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"/batch/: {answer.status} {text.decode()}")
+
+    return send
 
 
 def run(running: Service, *, rounds: int, seconds: float) -> None:
@@ -144,16 +147,7 @@ def run(running: Service, *, rounds: int, seconds: float) -> None:
     batches = Batches(str(running.credentials["project_api_token"]))
 
     def client() -> Callable[[], None]:
-        connection = running.connect()
-
-        def send() -> None:
-            connection.request("POST", "/batch/", batches.body(), {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            text = answer.read()
-            if answer.status != 200:
-                raise RuntimeError(f"/batch/: {answer.status} {text.decode()}")
-
-        return send
+        return client_of(running, batches)
 
     def copier() -> Callable[[], None]:
         database = psycopg.connect(running.database_url)

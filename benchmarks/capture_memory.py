@@ -9,12 +9,10 @@ much it grew behind the first step, when all code has been used once. It should 
 import argparse
 import os
 import subprocess
-import threading
-import time
 from dataclasses import dataclass
 
-from benchmarks.capture_events import BATCH, Batches
-from benchmarks.harness import Service, service
+from benchmarks.capture_events import BATCH, Batches, client_of
+from benchmarks.harness import Service, at_once, service
 
 CLIENTS = 2
 
@@ -52,31 +50,15 @@ def web_megabytes() -> float:
     return max(process.kilobytes for process in processes.values() if is_web(process)) / 1024
 
 
-def _send(running: Service, batches: Batches, events: int) -> None:
-    """Send so many events from all clients together. Raises RuntimeError when a batch is refused."""
-    failures: list[Exception] = []
+def _send(running: Service, batches: Batches, events: int) -> float:
+    """Send so many events from all clients together; the seconds that took."""
 
-    def send() -> None:
-        connection = running.connect()
-        try:
-            for _ in range(events // BATCH // CLIENTS):
-                connection.request("POST", "/batch/", batches.body(), {"Content-Type": "application/json"})
-                answer = connection.getresponse()
-                text = answer.read()
-                if answer.status != 200:
-                    raise RuntimeError(f"/batch/: {answer.status} {text.decode()}")
-        except (OSError, RuntimeError) as error:
-            failures.append(error)
-        finally:
-            connection.close()
+    def send(position: int) -> None:
+        send_one = client_of(running, batches)
+        for _ in range(events // BATCH // CLIENTS):
+            send_one()
 
-    threads = [threading.Thread(target=send) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    return at_once(CLIENTS, send)
 
 
 def run(running: Service, *, events: int, steps: int) -> None:
@@ -84,9 +66,7 @@ def run(running: Service, *, events: int, steps: int) -> None:
     batches = Batches(str(running.credentials["project_api_token"]))
     sizes: list[float] = []
     for step in range(1, steps + 1):
-        began = time.perf_counter()
-        _send(running, batches, events // steps)
-        rate = events // steps / (time.perf_counter() - began)
+        rate = events // steps / _send(running, batches, events // steps)
         sizes.append(web_megabytes())
         print(f"{events * step // steps:>10} events  {sizes[-1]:6.1f} MB  {rate:6.0f} events/s", flush=True)
     print(f"growth behind the first step: {sizes[-1] - sizes[0]:+.1f} MB")

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -17,6 +17,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
+
+import psycopg
 
 from experiments_service import embedded_postgres
 
@@ -161,7 +163,6 @@ def requests_per_second(
     """How often the answer comes when as many keep-alive clients ask for it again and again."""
     end = time.perf_counter() + seconds
     counts = [0] * clients
-    failures: list[Exception] = []
 
     def ask_on(position: int) -> None:
         connection = running.connect()
@@ -169,12 +170,27 @@ def requests_per_second(
             while time.perf_counter() < end:
                 _ask(connection, path, running.headers, body)
                 counts[position] += 1
-        except (OSError, RuntimeError) as error:
-            failures.append(error)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=ask_on, args=(position,)) for position in range(clients)]
+    taken = at_once(clients, ask_on)
+    return sum(counts) / taken
+
+
+def at_once(clients: int, act: Callable[[int], None]) -> float:
+    """Have each client, known by its position, do its part at the same time; the seconds that all of it took.
+
+    Raises the first failure.
+    """
+    failures: list[Exception] = []
+
+    def try_to_act(position: int) -> None:
+        try:
+            act(position)
+        except (OSError, RuntimeError, psycopg.Error) as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=try_to_act, args=(position,)) for position in range(clients)]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -182,7 +198,7 @@ def requests_per_second(
         thread.join()
     if failures:
         raise failures[0]
-    return sum(counts) / (time.perf_counter() - began)
+    return time.perf_counter() - began
 
 
 @dataclass(frozen=True, slots=True)
