@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from common.errors import Invalid
@@ -12,6 +12,8 @@ from experiments.results.selections import Selections
 from feature_flags.validation.variants import variants_of
 from projects.models import Project
 
+# No event is older or newer; beyond them time zones and lookbacks leave the calendar.
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 # How the caller wants exposures to be read; None leaves it to the experiment.
 PrecomputationMode = Literal["precomputed", "direct"]
 
@@ -78,8 +80,8 @@ def make_design(
             project_id=project.pk,
             flag_key=flag_key,
             variants=tuple(analysed),
-            start=start,
-            end=now if end is None or end > now else end,
+            start=min(max(start, EARLIEST), LATEST),
+            end=now if end is None or end > now else max(end, EARLIEST),
             zone=project.timezone,
             handling=MultipleVariants(handling or MultipleVariants.EXCLUDE),
             selection=select.of_config(exposure) if exposure else None,

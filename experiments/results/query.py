@@ -103,7 +103,10 @@ def exposures(
 
     design = design_at(timezone.now())
     spec = AnalysisSpec(
-        experiment_id=experiment.pk, kind="asked exposures", design=design, parts=(question.end is None,)
+        experiment_id=experiment.pk,
+        kind="asked exposures",
+        design=design,
+        parts=(question.start is None, question.end is None),
     )
 
     def computed(now: datetime) -> dict[str, Any]:

@@ -269,6 +269,33 @@ def test_exposures__nobody__is_warned_of(asker: Asker) -> None:
     assert [warning["code"] for warning in answer["warnings"]] == ["no_exposures"]
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/New_York"])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("0001-01-01T00:00:00Z", "0001-01-02T00:00:00Z"),
+        ("0001-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59Z", None),
+        ("2026-01-03T00:00:00Z", "0001-01-01T00:00:00Z"),
+    ],
+)
+@pytest.mark.usefixtures("hundred")
+def test_exposures__at_the_ends_of_the_calendar__are_counted_all_the_same(
+    asker: Asker, project: Project, zone: str, start: str, end: str | None
+) -> None:
+    Project.objects.filter(pk=project.pk).update(timezone=zone)
+    answer = asker.exposures(asker.experiments.made(), start_date=start, end_date=end)
+    number = 60 if start < "2026" and end is None else 0
+    assert answer["total_exposures"] == {"control": number, "test": number}
+
+
+@pytest.mark.usefixtures("hundred")
+def test_metric__started_in_the_year_one__looks_back_from_there(asker: Asker) -> None:
+    stats = {"cuped": {"enabled": True, "lookback_days": 30}}
+    experiment = asker.experiments.made(start_date="0001-01-01T00:00:00Z", stats_config=stats)
+    assert asker.metric(experiment)["baseline"]["covariate_sum"] == 0
+
+
 def test_exposures__wrong_criteria__are_refused_by_their_path(asker: Asker) -> None:
     question = exposure_question(asker.experiments.made(), exposure_criteria=[])
     answer = asker.ask(question)

@@ -153,3 +153,34 @@ def test_results__four_breakdowns__are_refused(experiments: Experiments) -> None
     experiment = experiments.running(metrics=[SIGNUP])
     answer = experiments.client.get(experiments.url(f"{experiment['id']}/results"), {"breakdown": "a,b,c,d"})
     experiments.refused(answer, "Maximum of 3 breakdowns are supported for experiment metrics")
+
+
+@pytest.mark.usefixtures("hundred")
+def test_results__low_power__is_told_with_the_metric_it_concerns(experiments: Experiments) -> None:
+    experiment = experiments.stopped(metrics=[SIGNUP], metrics_secondary=[PURCHASES])
+    body = results(experiments, experiment)
+    (finding,) = (finding for finding in body["health"] if finding["code"] == "low_power")
+    assert [metric["result"]["warnings"] for metric in body["metrics"]] == [[finding], []]
+    assert body["exposures"]["warnings"] == []
+
+
+def test_results__nobody__is_warned_of_beside_the_exposures(experiments: Experiments) -> None:
+    experiment = experiments.running(metrics=[SIGNUP])
+    body = results(experiments, experiment)
+    (finding,) = (finding for finding in body["health"] if finding["code"] == "no_exposures")
+    assert body["exposures"]["warnings"] == [finding]
+    assert experiments.get(f"{experiment['id']}/exposures").json()["warnings"] == [finding]
+
+
+def test_results__metric_with_two_missing_actions__names_both(
+    experiments: Experiments, action: Callable[..., Any]
+) -> None:
+    first, second = action("First"), action("Second")
+    series = [{"kind": "ActionsNode", "id": one.pk} for one in (second, first)]
+    experiment = experiments.running(metrics=[{**SIGNUP, "series": series}])
+    for one in (first, second):
+        one.deleted = True
+        one.save()
+    error = results(experiments, experiment)["metrics"][0]["error"]
+    assert error["code"] == "action-not-found"
+    assert error["message"].startswith(f"Action(s) with ID {first.pk}, {second.pk} not found or deleted.")
