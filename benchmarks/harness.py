@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
@@ -34,6 +34,7 @@ class Service:
     credentials: Mapping[str, Any]
     database_url: str
     web_pid: int
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -46,6 +47,10 @@ class Service:
     def connect(self) -> HTTPConnection:
         address = urlsplit(self.base_url)
         return HTTPConnection(address.hostname or "", address.port, timeout=600)
+
+    def manage(self, *words: str) -> str:
+        """Run a management command on the service's database; returns what it prints."""
+        return _manage(self.environment, *words)
 
     def resident_bytes(self) -> int:
         """The memory that the web processes hold."""
@@ -84,13 +89,8 @@ def service(*, workers: int = 1) -> Iterator[Service]:
             "THROTTLING_ENABLED": "false",
             "LOG_LEVEL": "INFO",
         }
-
-        def manage(*words: str) -> str:
-            words = (sys.executable, "manage.py", *words)
-            return subprocess.run(words, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
-
-        manage("migrate", "-v0")
-        credentials = json.loads(manage("bootstrap", "--json", "--data-dir", str(data_dir)))
+        _manage(environment, "migrate", "-v0")
+        credentials = json.loads(_manage(environment, "bootstrap", "--json", "--data-dir", str(data_dir)))
         log = stack.enter_context((data_dir / "web.log").open("wb"))
         web = subprocess.Popen(
             [sys.executable, "-m", "experiments_service.web", "--port", str(port), "--workers", str(workers)],
@@ -100,9 +100,20 @@ def service(*, workers: int = 1) -> Iterator[Service]:
         )
         stack.callback(web.wait)
         stack.callback(web.terminate)
-        started = Service(base_url=base_url, credentials=credentials, database_url=database.url, web_pid=web.pid)
+        started = Service(
+            base_url=base_url,
+            credentials=credentials,
+            database_url=database.url,
+            web_pid=web.pid,
+            environment=environment,
+        )
         _wait_until_ready(started)
         yield started
+
+
+def _manage(environment: Mapping[str, str], *words: str) -> str:
+    line = (sys.executable, "manage.py", *words)
+    return subprocess.run(line, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
 
 
 def _children(pid: int) -> list[int]:

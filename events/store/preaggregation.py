@@ -249,6 +249,10 @@ def bring_up_to_date(plans: Mapping[int, ExposurePlan], *, timeout_seconds: floa
         for one in sorted(wanted, key=lambda one: (one.first_day, one.aggregation_id)):
             if one.plan.project_id in announced:
                 made += _made(one, timeout_seconds=timeout_seconds)
+        if made:
+            # Readers plan by how many rows there are; autovacuum would tell them later.
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE events_preaggregatedexposure")
         return made
 
 
