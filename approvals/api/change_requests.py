@@ -11,22 +11,20 @@ from rest_framework.response import Response
 
 from approvals import decisions
 from approvals.api import representation, schemas
-from approvals.api.mixins import ErrorTwiceMixin
+from approvals.api.mixins import ErrorTwiceMixin, FoundByUuidMixin
 from approvals.decisions import Outcome
 from approvals.models import ChangeRequest, ChangeRequestState
-from common.errors import Invalid, Missing
-from projects.access import parse_id, parse_uuid
+from common.errors import Invalid
+from projects.access import parse_id
 from projects.api.base import ProjectViewSet
 
 
-class ChangeRequestViewSet(ErrorTwiceMixin, ProjectViewSet):
+class ChangeRequestViewSet(ErrorTwiceMixin, FoundByUuidMixin, ProjectViewSet):
     """The change requests of a project."""
 
     queryset = ChangeRequest.objects.all()
     serializer_class = schemas.ChangeRequestSerializer
     scope_object = "approvals"
-    lookup_url_kwarg = "id"
-    lookup_value_regex = "[^/]+"
     summaries = {
         "approve": "Approve a change; the last approval needed applies it",
         "reject": "Reject a change",
@@ -35,13 +33,6 @@ class ChangeRequestViewSet(ErrorTwiceMixin, ProjectViewSet):
 
     def get_queryset(self) -> QuerySet[ChangeRequest]:
         return representation.with_votes(super().get_queryset())
-
-    def get_object(self) -> ChangeRequest:
-        key = parse_uuid(self.kwargs["id"])
-        found = None if key is None else self.get_queryset().filter(pk=key).first()
-        if found is None:
-            raise Missing
-        return found
 
     @extend_schema(parameters=schemas.LIST_PARAMETERS)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

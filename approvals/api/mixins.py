@@ -13,6 +13,8 @@ from approvals.api.schemas import ApprovalRequiredSerializer, ChangeRequestPendi
 from approvals.gate import ApprovalRequired
 from approvals.requests import file
 from common.api.openapi_errors import ConflictSerializer
+from common.errors import Missing
+from projects.access import parse_uuid
 from projects.models import User
 
 Kinds = dict[str, type[serializers.Serializer[Any]] | serializers.Serializer[Any]]
@@ -53,6 +55,20 @@ class ApprovalHandlingMixin(GenericViewSet[Any]):
 
 def _user(user: Any) -> User | None:
     return user if isinstance(user, User) else None
+
+
+class FoundByUuidMixin(GenericViewSet[Any]):
+    """The object of the path is found by its UUID; what is no UUID is missing like any unknown one."""
+
+    lookup_url_kwarg = "id"
+    lookup_value_regex = "[^/]+"
+
+    def get_object(self) -> Any:
+        key = parse_uuid(self.kwargs["id"])
+        found = None if key is None else self.get_queryset().filter(pk=key).first()
+        if found is None:
+            raise Missing
+        return found
 
 
 class ErrorTwiceMixin(GenericViewSet[Any]):

@@ -11,24 +11,21 @@ from rest_framework.response import Response
 
 from approvals import policies
 from approvals.api import representation, schemas
-from approvals.api.mixins import ErrorTwiceMixin
+from approvals.api.mixins import ErrorTwiceMixin, FoundByUuidMixin
 from approvals.models import ApprovalPolicy
 from common.api.fields import BooleanField
-from common.errors import Invalid, Missing
-from projects.access import parse_uuid
+from common.errors import Invalid
 from projects.api.base import OrganizationViewSet, ProjectViewSet, ScopedViewSet
 from projects.models import Level, Organization, Project
 
 
-class PolicyViewSet(ErrorTwiceMixin, ScopedViewSet):
+class PolicyViewSet(ErrorTwiceMixin, FoundByUuidMixin, ScopedViewSet):
     """What both kinds share. Members read, admins write."""
 
     queryset = ApprovalPolicy.objects.all()
     serializer_class = schemas.ApprovalPolicySerializer
     scope_object = "approvals"
     write_level = Level.ADMIN
-    lookup_url_kwarg = "id"
-    lookup_value_regex = "[^/]+"
 
     @property
     def owner(self) -> tuple[Organization, Project | None]:
@@ -39,13 +36,6 @@ class PolicyViewSet(ErrorTwiceMixin, ScopedViewSet):
         organization, project = self.owner
         found = ApprovalPolicy.objects.select_related("created_by", "organization", "project")
         return found.filter(organization=organization, project=project)
-
-    def get_object(self) -> ApprovalPolicy:
-        key = parse_uuid(self.kwargs["id"])
-        found = None if key is None else self.get_queryset().filter(pk=key).first()
-        if found is None:
-            raise Missing
-        return found
 
     @extend_schema(parameters=schemas.POLICY_LIST_PARAMETERS)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
