@@ -7,13 +7,15 @@ from typing import Any
 from activity import recorder
 from activity.recorder import Trigger
 from common.datetimes import format_datetime
-from experiments.models import Experiment, ExperimentToSavedMetric
+from experiments.models import Experiment, ExperimentHoldout, ExperimentSavedMetric, ExperimentToSavedMetric
 from feature_flags.history import SCOPE as FLAG_SCOPE
 from projects.models import User
 
 SCOPE = "Experiment"
 HOLDOUT_SCOPE = "ExperimentHoldout"
 SAVED_METRIC_SCOPE = "ExperimentSavedMetric"
+HOLDOUT_TYPE = "holdout"
+SAVED_METRIC_TYPE = "shared_metric"
 LINK_TYPE = "saved_metric_config"
 ORDERS = ("primary_metrics_ordered_uuids", "secondary_metrics_ordered_uuids")
 FIELDS = (
@@ -117,6 +119,31 @@ def record_link(
         name=link.saved_metric.name,
         changes=changes,
         item_type=LINK_TYPE,
+    )
+
+
+def record_shared(
+    item: ExperimentHoldout | ExperimentSavedMetric,
+    *,
+    user: User | None,
+    activity: str,
+    before: Snapshot | None,
+    after: Snapshot | None,
+    trigger: Trigger | None = None,
+) -> None:
+    """Write the row of a holdout or saved metric created (no `before`), changed or deleted (no `after`)."""
+    is_holdout = isinstance(item, ExperimentHoldout)
+    scope = HOLDOUT_SCOPE if is_holdout else SAVED_METRIC_SCOPE
+    recorder.record(
+        project=item.project,
+        user=user,
+        scope=scope,
+        item_id=item.pk,
+        activity=activity,
+        name=item.name,
+        changes=recorder.changes_between(scope=scope, before=before, after=after, fields=after or before or ()),
+        item_type=HOLDOUT_TYPE if is_holdout else SAVED_METRIC_TYPE,
+        trigger=trigger,
     )
 
 

@@ -5,18 +5,16 @@ from typing import Any
 
 from django.db import transaction
 
-from activity import recorder
 from activity.recorder import Trigger
 from approvals.gate import Passed, approval_gate
+from common.documents import same_document
 from common.errors import Invalid, Missing
 from experiments import flag_config, history, holdout_gating
-from experiments.history import HOLDOUT_SCOPE
 from experiments.locking import lock_holdouts
 from experiments.models import Experiment, ExperimentHoldout
 from feature_flags import services as flags
 from projects.models import Project, User
 
-ITEM_TYPE = "holdout"
 FIELDS = ("name", "description", "filters")
 
 
@@ -49,7 +47,7 @@ def create_holdout(*, project: Project, user: User, fields: Mapping[str, Any]) -
     holdout = ExperimentHoldout.objects.create(project=project, created_by=user, **fields)
     holdout.filters = _with_variant(holdout, fields["filters"])
     holdout.save(update_fields=["filters"])
-    _record(holdout, user=user, activity="created", before=None)
+    history.record_shared(holdout, user=user, activity="created", before=None, after=_snapshot(holdout))
     return holdout
 
 
@@ -75,11 +73,12 @@ def update_holdout(
     before, name_before, share_before = _snapshot(holdout), holdout.name, holdout.exclusion_percentage
     for name, value in changes.items():
         setattr(holdout, name, _with_variant(holdout, value) if name == "filters" else value)
-    if not recorder.changes_between(scope=HOLDOUT_SCOPE, before=before, after=_snapshot(holdout), fields=FIELDS):
+    after = _snapshot(holdout)
+    if same_document(before, after):
         return False
     trigger = None if gate is None else gate.trigger
     holdout.save(update_fields=[*changes, "updated_at"])
-    _record(holdout, user=user, activity="updated", before=before, trigger=trigger)
+    history.record_shared(holdout, user=user, activity="updated", before=before, after=after, trigger=trigger)
     if "filters" in changes:
         experiments = _lock_experiments(holdout)
         _write_flags(experiments, part=flag_config.holdout_part(holdout), user=user, trigger=trigger)
@@ -111,7 +110,8 @@ def delete_holdout(holdout: ExperimentHoldout, *, user: User, gate: Passed | Non
         experiment.holdout = None
         experiment.save(update_fields=["holdout", "updated_at"])
         history.record(experiment, user=user, before=before, trigger=trigger)
-    _record(holdout, user=user, activity="deleted", before=_snapshot(holdout), trigger=trigger)
+    before = _snapshot(holdout)
+    history.record_shared(holdout, user=user, activity="deleted", before=before, after=None, trigger=trigger)
     holdout.delete()
 
 
@@ -139,25 +139,3 @@ def _write_flags(
 
 def _snapshot(holdout: ExperimentHoldout) -> dict[str, Any]:
     return {name: getattr(holdout, name) for name in FIELDS}
-
-
-def _record(
-    holdout: ExperimentHoldout,
-    *,
-    user: User,
-    activity: str,
-    before: Mapping[str, Any] | None,
-    trigger: Trigger | None = None,
-) -> None:
-    after = None if activity == "deleted" else _snapshot(holdout)
-    recorder.record(
-        project=holdout.project,
-        user=user,
-        scope=HOLDOUT_SCOPE,
-        item_id=holdout.pk,
-        activity=activity,
-        name=holdout.name,
-        changes=recorder.changes_between(scope=HOLDOUT_SCOPE, before=before, after=after, fields=FIELDS),
-        item_type=ITEM_TYPE,
-        trigger=trigger,
-    )

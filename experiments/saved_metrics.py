@@ -6,19 +6,16 @@ from uuid import uuid4
 
 from django.db import transaction
 
-from activity import recorder
 from common.documents import same_document
 from common.errors import Invalid, Missing
 from experiments import history, metrics
 from experiments.action_references import check_actions
 from experiments.fingerprint import with_fingerprint
-from experiments.history import SAVED_METRIC_SCOPE
 from experiments.locking import lock_saved_metrics
 from experiments.metric_set import context_of
 from experiments.models import Experiment, ExperimentSavedMetric, ExperimentToSavedMetric
 from projects.models import Project, User
 
-ITEM_TYPE = "shared_metric"
 FIELDS = ("name", "description", "query", "tags")
 
 
@@ -29,7 +26,8 @@ def create_saved_metric(*, project: Project, user: User, fields: Mapping[str, An
     check_actions(project, wanted=metrics.action_ids([query]))
     query["uuid"] = query.get("uuid") or str(uuid4())
     saved_metric = ExperimentSavedMetric.objects.create(project=project, created_by=user, **{**fields, "query": query})
-    _record(saved_metric, user=user, activity="created", before=None)
+    after = _snapshot(saved_metric)
+    history.record_shared(saved_metric, user=user, activity="created", before=None, after=after)
     return saved_metric
 
 
@@ -49,10 +47,11 @@ def update_saved_metric(saved_metric: ExperimentSavedMetric, *, user: User, chan
     before = _snapshot(saved_metric)
     for name, value in changes.items():
         setattr(saved_metric, name, _changed_query(saved_metric, value) if name == "query" else value)
-    if same_document(before, _snapshot(saved_metric)):
+    after = _snapshot(saved_metric)
+    if same_document(before, after):
         return
     saved_metric.save(update_fields=[*changes, "updated_at"])
-    _record(saved_metric, user=user, activity="updated", before=before)
+    history.record_shared(saved_metric, user=user, activity="updated", before=before, after=after)
     if "query" in changes:
         for experiment, link in _lock_links(saved_metric):
             link.query = with_fingerprint(saved_metric.query, context_of(experiment))
@@ -69,7 +68,7 @@ def delete_saved_metric(saved_metric: ExperimentSavedMetric, *, user: User) -> N
             order = getattr(experiment, name)
             setattr(experiment, name, order and [entry for entry in order if entry != uuid])
         experiment.save(update_fields=[*history.ORDERS, "updated_at"])
-    _record(saved_metric, user=user, activity="deleted", before=_snapshot(saved_metric))
+    history.record_shared(saved_metric, user=user, activity="deleted", before=_snapshot(saved_metric), after=None)
     saved_metric.delete()
 
 
@@ -100,19 +99,3 @@ def _lock_links(saved_metric: ExperimentSavedMetric) -> list[tuple[Experiment, E
 
 def _snapshot(saved_metric: ExperimentSavedMetric) -> dict[str, Any]:
     return {name: getattr(saved_metric, name) for name in FIELDS}
-
-
-def _record(
-    saved_metric: ExperimentSavedMetric, *, user: User, activity: str, before: Mapping[str, Any] | None
-) -> None:
-    after = None if activity == "deleted" else _snapshot(saved_metric)
-    recorder.record(
-        project=saved_metric.project,
-        user=user,
-        scope=SAVED_METRIC_SCOPE,
-        item_id=saved_metric.pk,
-        activity=activity,
-        name=saved_metric.name,
-        changes=recorder.changes_between(scope=SAVED_METRIC_SCOPE, before=before, after=after, fields=FIELDS),
-        item_type=ITEM_TYPE,
-    )
