@@ -38,6 +38,9 @@ _ROWS_OF_MATH = {
     Math.UNIQUE_GROUP: "count(DISTINCT rows.mark)",
 }
 _NO_SESSION = "00000000-0000-0000-0000-000000000000"
+# Beyond these a number's square, or a sum of squares, is beyond what a float holds, and the statement fails.
+# Such a number counts as the bound: the sums are unusable with either.
+_LARGEST, _SMALLEST = 1e100, 1e-100
 _SECONDS = {
     RetentionUnit.SECOND: 1,
     RetentionUnit.MINUTE: 60,
@@ -314,7 +317,10 @@ def _taken(parts: Parts, kind: Taken) -> str:
     # Most numbers need no closer look, which takes longer than all the rest.
     return f"""CASE
         WHEN jsonb_typeof({number}) = 'number' AND abs({number}::numeric) BETWEEN 1e-30 AND 1e30 THEN {number}::float8
-        ELSE coalesce(events_number({number}), 0) END"""
+        WHEN {number} IS NULL THEN 0
+        WHEN abs(events_number({number})) > {_LARGEST} THEN sign(events_number({number})) * {_LARGEST}
+        WHEN abs(events_number({number})) > {_SMALLEST} THEN events_number({number})
+        ELSE 0 END"""
 
 
 def _person(parts: Parts) -> str:

@@ -209,3 +209,36 @@ def test_table_of_cases__names_every_case_and_no_other() -> None:
 
     assert len(ids) == len(set(ids)) == 108
     assert set(named) == set(ids)
+
+
+# --- numbers of any size -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("amount", "codes"),
+    [(1e300, ["invalid-sums"]), ("-1e308", ["invalid-sums"]), (1e-200, []), ("1e-300", [])],
+)
+@pytest.mark.parametrize("math", ["sum", "min", "max", "avg"])
+def test_amounts__whose_squares_no_float_holds__fail_no_results(
+    experiments: Experiments, capture: Capture, amount: Any, codes: list[str], math: str
+) -> None:
+    for arm in ("control", "test"):
+        capture(*(called(f"{arm}-{number}", arm) for number in range(50)))
+        capture(*(did(f"{arm}-{number}", "purchase", amount=1 + number % 2) for number in range(49)))
+    capture(*(did("test-49", "purchase", amount=amount) for _ in range(3)))
+    source = {**EVENT, "math": math, "math_property": "amount"}
+    mean = {"kind": "ExperimentMetric", "metric_type": "mean", "uuid": "mean", "source": source}
+    ratio = {"kind": "ExperimentMetric", "metric_type": "ratio", "uuid": "ratio", "numerator": source}
+    body = results(
+        experiments,
+        metrics=[
+            mean,
+            {**ratio, "denominator": EVENT},
+            {**ratio, "uuid": "a", "numerator": EVENT, "denominator": source},
+        ],
+    )
+
+    for metric in body["metrics"]:
+        (treatment,) = metric["result"]["variant_results"]
+        assert treatment["validation_failures"] == codes
+        assert (treatment["effect"] is None) is bool(codes)
