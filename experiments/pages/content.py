@@ -11,6 +11,8 @@ from experiments.pages.plots import Plot
 
 Json = Mapping[str, Any]
 ARM_COLOURS = 8
+# The largest number of either sign whose distance from the smallest, in percent, is a float.
+_DRAWABLE = 1e300
 _INTERVALS = {"frequentist": "confidence_interval", "bayesian": "credible_interval"}
 
 
@@ -242,7 +244,8 @@ def _interval(treatment: Json) -> tuple[float, float] | None:
 def _estimates(reading: _Reading) -> Iterator[plots.Estimate]:
     for treatment in reading.metric["result"]["variant_results"]:
         interval = _interval(treatment)
-        if interval is not None:
+        # What no axis can show is told in the table only.
+        if interval is not None and max(map(abs, (treatment["effect"], *interval))) <= _DRAWABLE:
             low, high = interval
             yield plots.Estimate(treatment["key"], treatment["effect"], low, high, tone_of(treatment))
 

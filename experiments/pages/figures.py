@@ -80,7 +80,10 @@ PLAIN = Scale(factor=1, unit="")
 
 def moment(time: datetime, *, zone: str) -> str:
     """A date with its time of day."""
-    local = time.astimezone(ZoneInfo(zone))
+    try:
+        local = time.astimezone(ZoneInfo(zone))
+    except OverflowError:  # Beyond the ends of the calendar; UTC is not.
+        local = time
     return f"{local:%-d %b %Y, %H:%M}"
 
 

@@ -11,6 +11,7 @@ from events.store.base import MULTIPLE
 from events.store.measures import Actor
 from experiments.metrics import Metric
 from experiments.results.compute import Arm, Comparison, ExposureCounts, MetricResult
+from experiments.results.days import day_of
 from experiments.results.design import Design
 from stats.analysis import TreatmentAnalysis
 from stats.results import FrequentistResult, Goal, favourable
@@ -198,7 +199,7 @@ def mismatch_answer(mismatch: SampleRatioMismatch | None) -> dict[str, Any] | No
 
 
 def _days(start: datetime, end: datetime, *, zone: ZoneInfo) -> Sequence[date]:
-    first, last = start.astimezone(zone).date(), end.astimezone(zone).date()
+    first, last = day_of(start, zone), day_of(end, zone)
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 

@@ -9,9 +9,17 @@ MAX_DAYS = 3660
 _INSTANT = timedelta(microseconds=1)
 
 
+def day_of(instant: datetime, zone: ZoneInfo) -> date:
+    """The day in the zone; at the ends of the calendar, where the zone's would lie beyond it, the one in UTC."""
+    try:
+        return instant.astimezone(zone).date()
+    except OverflowError:
+        return instant.astimezone(UTC).date()
+
+
 def day_before(end: datetime, zone: ZoneInfo) -> date:
     """The day that ends at, or after, an instant: midnight still belongs to the day before it."""
-    return (end - _INSTANT).astimezone(zone).date()
+    return day_of(end - _INSTANT, zone)
 
 
 def end_of(day: date, zone: ZoneInfo) -> datetime:
@@ -24,5 +32,5 @@ def days_between(start: datetime, end: datetime, zone: ZoneInfo) -> Sequence[dat
     if start >= end:
         return []
     last = day_before(end, zone)
-    first = max(start, end - timedelta(days=MAX_DAYS - 1)).astimezone(zone).date()
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    number = min((last - day_of(start, zone)).days + 1, MAX_DAYS)
+    return [last - timedelta(days=back) for back in reversed(range(number))]

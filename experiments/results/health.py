@@ -1,5 +1,6 @@
 """What may be wrong with an experiment, found along with its results: one function for each check."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,9 @@ def _power(experiment: Experiment, cut: "Cut") -> Iterator[Finding]:
 def minimum_detectable_effect(experiment: Experiment) -> float:
     """The change, in percent, that the experiment is to find: its own, else the project's."""
     own = experiment.running_time_calculation.get("minimum_detectable_effect")
-    return float(own) if own else experiment.project.default_minimum_detectable_effect
+    # An integer beyond what a float holds says as little as none.
+    is_usable = bool(own) and abs(own) <= sys.float_info.max
+    return float(own) if is_usable else experiment.project.default_minimum_detectable_effect
 
 
 def _power_of(comparison: Comparison, *, effect: float, alpha: float) -> float | None:
