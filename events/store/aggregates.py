@@ -233,7 +233,7 @@ def mean_sums(parts: Parts, measure: Mean) -> str:
     ]
     value = "coalesce(taken.y, 0)"
     if measure.threshold is not None:
-        value = f"CASE WHEN {value} >= {parts.bind(measure.threshold)} THEN 1 ELSE 0 END"
+        value = f"CASE WHEN {value} >= {parts.bind(min(measure.threshold, _LARGEST))} THEN 1 ELSE 0 END"
     tables.append(
         f"""valued AS (
             SELECT units.breakdown, units.arm, ({value})::float8 AS y,

@@ -1,5 +1,6 @@
 """How an experiment's results are inferred: its `stats_config`, read leniently. Unusable values count as absent."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nan, nextafter
@@ -101,7 +102,10 @@ def _choice(value: Any, choices: Sequence[str]) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    # Comparisons, not isfinite: an integer of any length does not overflow in them.
+    return -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _number(value: Any, *, low: float, high: float, default: float) -> float:

@@ -5,7 +5,9 @@ from django.test import Client
 
 from projects.models import Project, User
 from tests.experiments.conftest import Experiments
-from tests.experiments.results.traffic import SIGNUP
+from tests.experiments.results.traffic import PURCHASES, SIGNUP
+
+HUGE = 10**400
 
 
 @pytest.mark.parametrize("difference_type", ["ABSOLUTE", "RELATIVE"])
@@ -41,9 +43,29 @@ def test_start__at_an_end_of_the_calendar__fails_no_results(
 def test_minimum_detectable_effect__beyond_a_float__is_that_of_the_project(
     experiments: Experiments, project: Project
 ) -> None:
-    running_time = {"minimum_detectable_effect": 10**400}
+    running_time = {"minimum_detectable_effect": HUGE}
     experiment = experiments.stopped(metrics=[SIGNUP], running_time_calculation=running_time)
     found = experiments.get(f"{experiment['id']}/results").json()["health"]
     assert [one["data"]["minimum_detectable_effect"] for one in found if one["code"] == "low_power"] == [
         project.default_minimum_detectable_effect
     ]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"method": "frequentist", "frequentist": {"alpha": HUGE, "sequential_tuning_parameter": HUGE}},
+        {"bayesian": {"ci_level": HUGE, "prior": {"mean": HUGE, "variance": HUGE}}},
+        {"cuped": {"enabled": True, "lookback_days": HUGE}},
+    ],
+)
+@pytest.mark.usefixtures("hundred")
+def test_integers_beyond_a_float__in_settings_and_threshold__fail_no_results(
+    experiments: Experiments, config: dict[str, object]
+) -> None:
+    experiment = experiments.stopped(metrics=[{**PURCHASES, "threshold": HUGE}, SIGNUP], stats_config=config)
+    answer = experiments.get(f"{experiment['id']}/results")
+    assert answer.status_code == 200
+    threshold, signup = (metric["result"]["variant_results"][0] for metric in answer.json()["metrics"])
+    assert threshold["sum"] == 0
+    assert signup["effect"] == pytest.approx(1.5)
