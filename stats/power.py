@@ -18,6 +18,7 @@ PLANNED_POWER = 0.8
 WEEKS = range(1, 13)
 
 LEHR_FACTOR = 16
+_MOST_VARIANTS = 10**300
 """2·(z(0.975) + z(0.8))² = 15.7, rounded up: Lehr 1992, "Sixteen S-squared over D-squared"."""
 
 
@@ -248,6 +249,8 @@ def running_time(
         raise InvalidParameter("The effect to detect must be greater than 0.")
     if number_of_variants < 2:
         raise InvalidParameter("An experiment has at least two variants.")
+    # An integer of any length does not overflow in a comparison, but does beside a float.
+    number_of_variants = min(number_of_variants, _MOST_VARIANTS)
     if value is None and stats is not None:
         value = baseline_value(metric_type=metric_type, stats=stats)
     if variance is None:

@@ -215,3 +215,17 @@ def test_running_time__impossible_plan__is_refused(effect: float, variants: int)
         power.running_time(
             metric_type="mean_count", minimum_detectable_effect=effect, value=4.0, number_of_variants=variants
         )
+
+
+@pytest.mark.parametrize("number_of_variants", [10**300, 10**400], ids=["at", "beyond"])
+def test_running_time__more_variants_than_a_float_holds__fails_nothing(number_of_variants: int) -> None:
+    plan = power.running_time(
+        metric_type="mean_count",
+        minimum_detectable_effect=5,
+        value=4,
+        variance=8,
+        units_per_day=100,
+        number_of_variants=number_of_variants,
+    )
+    assert plan.mde_by_week is not None
+    assert {week.minimum_detectable_effect for week in plan.mde_by_week} == {None}
