@@ -108,9 +108,8 @@ def test_route_table__available__is_served(route: str) -> None:
     assert resolve(address(route)).func is not endpoint_not_found
 
 
-@pytest.mark.parametrize("route", [route for route in routes("planned") if route.startswith("/api/")])
-def test_route_table__planned__is_not_served_yet(route: str) -> None:
-    assert resolve(address(route)).func is endpoint_not_found
+def test_route_table__states__are_known() -> None:
+    assert {state for _, _, state in table_after("## 4. What is there")} == {"available"}
 
 
 def test_route_table__every_path_of_the_openapi_document__is_below_an_available_route() -> None:

@@ -70,8 +70,13 @@ def drawn_texts(page: Page) -> set[str]:
     return {" ".join(text.replace("\u2212", "-").split()) for text in texts}
 
 
-def percent(share: float) -> str:
-    return f"{share * 100:+.1f} %"
+EFFECT = re.compile(r"([+-]?[\d,.]+) % \[([+-]?[\d,.]+) % to ([+-]?[\d,.]+) %\]")
+
+
+def drawn_effects(texts: set[str]) -> list[tuple[float, ...]]:
+    """The effects among the texts of plots, each with both ends of its interval, as shares."""
+    found = (EFFECT.fullmatch(text) for text in texts)
+    return [tuple(float(part.replace(",", "")) / 100 for part in match.groups()) for match in found if match]
 
 
 @pytest.fixture
@@ -90,10 +95,11 @@ def opened(page: Page, noticed: Noticed, service: LiveService, demo: str) -> Pag
 
 def test_page__plots__have_the_figures_of_the_api(opened: Page, results: Json) -> None:
     texts = drawn_texts(opened)
+    drawn = drawn_effects(texts)
     for metric in results["metrics"]:
         for treatment in metric["result"]["variant_results"]:
-            low, high = treatment["credible_interval"]
-            assert f"{percent(treatment['effect'])} [{percent(low)} to {percent(high)}]" in texts
+            figures = pytest.approx((treatment["effect"], *treatment["credible_interval"]), rel=0, abs=0.0005001)
+            assert any(effect == figures for effect in drawn)
     for variant, number in results["exposures"]["total_exposures"].items():
         assert f"{variant} {number:,}" in texts
 
