@@ -1,16 +1,16 @@
 """Of many who ask the same at once, one computes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
-from time import sleep
 from typing import Any
 
 import pytest
 from django.db import connections
 from django.test import Client
 
-from experiments.results import report
+from experiments.results import cache, report
 from projects.models import Project, User
 from tests.cast import key_for
 from tests.experiments.results.traffic import SIGNUP, Json
@@ -47,18 +47,23 @@ def test_same_question__at_the_same_moment__is_computed_once(
     }
     barrier = Barrier(CALLERS, timeout=20)
     taken: list[int] = []
-    real = report.take_cut
+    take_cut, alone = report.take_cut, cache.alone
 
-    def slow(*args: Any, **options: Any) -> Any:
+    def counted(*args: Any, **options: Any) -> Any:
         taken.append(1)
-        sleep(1)  # Time for the others to arrive.
-        return real(*args, **options)
+        return take_cut(*args, **options)
 
-    monkeypatch.setattr(report, "take_cut", slow)
+    @contextmanager
+    def alone_once_all_have_asked(key: str) -> Iterator[None]:
+        barrier.wait()
+        with alone(key):
+            yield
+
+    monkeypatch.setattr(report, "take_cut", counted)
+    monkeypatch.setattr(cache, "alone", alone_once_all_have_asked)
 
     def ask(_: int) -> Any:
         try:
-            barrier.wait()
             return doors[door]()
         finally:
             connections.close_all()
