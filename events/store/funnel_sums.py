@@ -18,11 +18,11 @@ from django.db import connection
 
 from common.instants import Moment
 from events.store import actors, exposed
-from events.store.aggregates import Parts
 from events.store.conditions import Statement, any_of
 from events.store.exposures import FLAG_CALL
 from events.store.funnels import Row, furthest_step
 from events.store.measures import Actors, AggregatePlan, Aggregates, Funnel, FunnelOrder, Sums
+from events.store.parts import Parts
 from events.store.shared_rows import SharedRows
 
 # Without a window of its own a funnel has this one.

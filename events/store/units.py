@@ -8,12 +8,12 @@ from django.db import connection
 
 from common.instants import Moment
 from events.store import aggregates, exposed, shared_rows
-from events.store.aggregates import Parts
 from events.store.base import Exposures, StoreTimeout
 from events.store.conditions import Statement
 from events.store.funnel_sums import funnel_actors, funnel_sums, needs_attempts
 from events.store.limits import stopped_at_the_limit
 from events.store.measures import Actors, AggregatePlan, Aggregates, Funnel, Mean, Ratio, Retention, Sums
+from events.store.parts import Parts
 from events.store.plans import ExposurePlan
 from events.store.preaggregation import Kept
 from events.store.shared_rows import SharedRows, shared_by
