@@ -7,14 +7,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api.any_of import AnyOf
-from events.store.base import StoreTimeout
 from experiments.api.query_requests import QueryRequest
 from experiments.api.result_schemas import (
     ExperimentExposuresSerializer,
     ExperimentQueryResponseSerializer,
     NothingStoredSerializer,
 )
-from experiments.api.results import timed_out
+from experiments.api.results import within_the_limit
 from experiments.models import Experiment
 from experiments.results import query
 from projects.api.base import ProjectViewSet
@@ -37,8 +36,6 @@ class QueryViewSet(ProjectViewSet):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         asked = QueryRequest(data=self.check_body()).read()
         question = {"project": self.project, "freshness": asked.get("refresh", query.Freshness.FRESH), **asked["query"]}
-        try:
+        with within_the_limit():
             answer = query.metric(**question) if "document" in question else query.exposures(**question)
-        except StoreTimeout:
-            return timed_out()
         return Response(answer)

@@ -1,6 +1,7 @@
 """Results and exposures of an experiment over REST."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
 from drf_spectacular.types import OpenApiTypes
@@ -9,6 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from common.errors import QueryTimeout
 from events.store.base import StoreTimeout
 from experiments.api.read import ReadExperiments
 from experiments.api.result_schemas import ExperimentExposuresSerializer, ExperimentResultsSerializer
@@ -47,24 +49,20 @@ class ExperimentResultsMixin(ReadExperiments):
         experiment = self._experiment()
         sent = request.query_params.getlist("breakdown")
         names = [name for value in sent for name in value.split(",") if name]
-        try:
+        with within_the_limit():
             body = requests.results(
                 experiment,
                 metric_uuid=request.query_params.get("metric_uuid") or None,
                 breakdown=names,
                 refresh=self._refreshes(request),
             )
-        except StoreTimeout:
-            return timed_out()
         return Response(body)
 
     @extend_schema(parameters=[REFRESH], responses=ExperimentExposuresSerializer)
     @action(detail=True, methods=["get"])
     def exposures(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        try:
+        with within_the_limit():
             body = requests.exposures(self._experiment(), refresh=self._refreshes(request))
-        except StoreTimeout:
-            return timed_out()
         return Response(body)
 
     def _experiment(self) -> Experiment:
@@ -77,7 +75,10 @@ class ExperimentResultsMixin(ReadExperiments):
         return request.query_params.get("refresh", "").lower() == "true"
 
 
-def timed_out() -> Response:
-    """The answer when a computation takes longer than it may."""
-    content = {"type": "server_error", "code": "query_timeout", "detail": report.timeout_text(), "attr": None}
-    return Response(content, status=504)
+@contextmanager
+def within_the_limit() -> Iterator[None]:
+    """Raises QueryTimeout when what is computed inside takes longer than it may."""
+    try:
+        yield
+    except StoreTimeout as error:
+        raise QueryTimeout(report.timeout_seconds()) from error

@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from pydantic import ValidationError
 
 from common.datetimes import format_datetime
-from common.errors import Invalid, InvalidState
+from common.errors import Invalid, InvalidState, QueryTimeout
 from events import retention
 from events.store import event_store
 from events.store.base import MULTIPLE, ExposedUnits, StoreTimeout
@@ -78,7 +78,7 @@ def timeout_seconds() -> float:
 
 def timeout_text() -> str:
     """What is said of a computation that took longer than it may."""
-    return f"The query exceeded the time limit of {timeout_seconds():g} seconds."
+    return QueryTimeout(timeout_seconds()).detail
 
 
 def listed_metrics(experiment: Experiment) -> list[ListedMetric]:
