@@ -39,64 +39,79 @@ _SECONDS = {
 }
 
 
-def mean_sums(parts: Parts, measure: Mean) -> str:
-    """Rows of breakdown, arm, n, Σy, Σy², Σx, Σx², Σxy."""
-    covariate = parts.lookback is not None
-    tables = [
-        f"units AS MATERIALIZED ({parts.units()})",
-        _values(parts, measure.value, name="taken", lookback=covariate),
-    ]
-    value = "coalesce(taken.y, 0)"
-    if measure.threshold is not None:
-        value = f"CASE WHEN {value} >= {parts.bind(min(measure.threshold, LARGEST))} THEN 1 ELSE 0 END"
-    tables.append(
-        f"""valued AS (
-            SELECT units.breakdown, units.arm, ({value})::float8 AS y,
-                   {"coalesce(taken.x, 0)" if covariate else "0"}::float8 AS x
-            FROM units LEFT JOIN taken ON taken.unit = units.unit
-        )"""
-    )
-    clamped, more = _clamped(parts, measure.clamp, table="valued", column="y")
-    return f"""
-        WITH {", ".join(tables + more)}
-        SELECT valued.breakdown, valued.arm, count(*), sum(y), sum(y * y), sum(x), sum(x * x), sum(x * y)
-        FROM (SELECT valued.breakdown, valued.arm, {clamped} AS y, valued.x FROM valued {_bounds_join(more)}) AS valued
-        GROUP BY 1, 2
+# A value of each unit: y, of a ratio its numerator and the denominator d; x and dx are those of the lookback.
+_SUMS = {
+    Mean: "sum(y), sum(y * y), sum(x), sum(x * x), sum(x * y)",
+    Ratio: """sum(y), sum(y * y), sum(d), sum(d * d), sum(y * d), sum(x), sum(x * x), sum(x * y),
+              sum(dx), sum(dx * dx), sum(d * dx), sum(x * dx), sum(y * dx), sum(d * x)""",
+    Retention: "sum(y)::bigint",
+}
+
+
+def valued(parts: Parts, measure: Mean | Ratio | Retention) -> list[str]:
+    """Tables that end in `valued (unit, breakdown, arm, y, x, d, dx)`: one row per unit that counts."""
+    if isinstance(measure, Mean):
+        return _mean_values(parts, measure)
+    return _ratio_values(parts, measure) if isinstance(measure, Ratio) else _retention_values(parts, measure)
+
+
+def sums(parts: Parts, measure: Mean | Ratio | Retention, tables: list[str]) -> str:
+    """Rows of breakdown, arm, n and the sums of the measure over the table `valued`, with which `tables` end.
+
+    Of a mean y, y², x, x², xy; of a ratio see the list; of a retention y.
     """
-
-
-def ratio_sums(parts: Parts, measure: Ratio) -> str:
-    """Rows of breakdown, arm, n and the sums of m, d and their lookback values mx, dx: see the last SELECT."""
-    covariate = parts.lookback is not None
-    tables = [
-        f"units AS MATERIALIZED ({parts.units()})",
-        _values(parts, measure.numerator, name="taken", lookback=covariate),
-        _values(parts, measure.denominator, name="taken_below", lookback=covariate),
-    ]
-    tables.append(
-        f"""valued AS (
-            SELECT units.breakdown, units.arm,
-                   coalesce(taken.y, 0)::float8 AS m, coalesce(taken_below.y, 0)::float8 AS d,
-                   {"coalesce(taken.x, 0)" if covariate else "0"}::float8 AS mx,
-                   {"coalesce(taken_below.x, 0)" if covariate else "0"}::float8 AS dx
-            FROM units
-            LEFT JOIN taken ON taken.unit = units.unit
-            LEFT JOIN taken_below ON taken_below.unit = units.unit
-        )"""
-    )
-    above, more_above = _clamped(parts, measure.numerator_clamp, table="valued", column="m")
-    below, more_below = _clamped(parts, measure.denominator_clamp, table="valued", column="d")
-    more = more_above + more_below
+    clamps = {"y": Clamp(), "d": Clamp()}
+    if isinstance(measure, Mean):
+        clamps["y"] = measure.clamp
+    elif isinstance(measure, Ratio):
+        clamps = {"y": measure.numerator_clamp, "d": measure.denominator_clamp}
+    y, more = _clamped(parts, clamps["y"], table="valued", column="y")
+    d, more_below = _clamped(parts, clamps["d"], table="valued", column="d")
+    more += more_below
     return f"""
         WITH {", ".join(tables + more)}
-        SELECT breakdown, arm, count(*), sum(m), sum(m * m), sum(d), sum(d * d), sum(m * d), sum(mx), sum(mx * mx),
-               sum(mx * m), sum(dx), sum(dx * dx), sum(d * dx), sum(mx * dx), sum(m * dx), sum(d * mx)
+        SELECT breakdown, arm, count(*), {_SUMS[type(measure)]}
         FROM (
-            SELECT valued.breakdown, valued.arm, {above} AS m, {below} AS d, valued.mx, valued.dx
+            SELECT valued.breakdown, valued.arm, {y} AS y, valued.x, {d} AS d, valued.dx
             FROM valued {_bounds_join(more)}
         ) AS clamped
         GROUP BY 1, 2
     """
+
+
+def _mean_values(parts: Parts, measure: Mean) -> list[str]:
+    covariate = parts.lookback is not None
+    value = "coalesce(taken.y, 0)"
+    if measure.threshold is not None:
+        value = f"CASE WHEN {value} >= {parts.bind(min(measure.threshold, LARGEST))} THEN 1 ELSE 0 END"
+    return [
+        f"units AS MATERIALIZED ({parts.units()})",
+        _values(parts, measure.value, name="taken", lookback=covariate),
+        f"""valued AS (
+            SELECT units.unit, units.breakdown, units.arm, ({value})::float8 AS y,
+                   {"coalesce(taken.x, 0)" if covariate else "0"}::float8 AS x,
+                   NULL::float8 AS d, NULL::float8 AS dx
+            FROM units LEFT JOIN taken ON taken.unit = units.unit
+        )""",
+    ]
+
+
+def _ratio_values(parts: Parts, measure: Ratio) -> list[str]:
+    covariate = parts.lookback is not None
+    return [
+        f"units AS MATERIALIZED ({parts.units()})",
+        _values(parts, measure.numerator, name="taken", lookback=covariate),
+        _values(parts, measure.denominator, name="taken_below", lookback=covariate),
+        f"""valued AS (
+            SELECT units.unit, units.breakdown, units.arm, coalesce(taken.y, 0)::float8 AS y,
+                   {"coalesce(taken.x, 0)" if covariate else "0"}::float8 AS x,
+                   coalesce(taken_below.y, 0)::float8 AS d,
+                   {"coalesce(taken_below.x, 0)" if covariate else "0"}::float8 AS dx
+            FROM units
+            LEFT JOIN taken ON taken.unit = units.unit
+            LEFT JOIN taken_below ON taken_below.unit = units.unit
+        )""",
+    ]
 
 
 def _values(parts: Parts, value: Value, *, name: str, lookback: bool) -> str:
@@ -172,33 +187,36 @@ def _bounds_join(tables: list[str]) -> str:
     return " ".join(f"JOIN {name} ON {name}.breakdown = valued.breakdown" for name in names)
 
 
-def retention_sums(parts: Parts, measure: Retention) -> str:
-    """Rows of breakdown, arm, units that started, and how many of them came back."""
+def _retention_values(parts: Parts, measure: Retention) -> list[str]:
+    """Only units that started; y is 1 for those that came back."""
     direction = "DESC" if measure.anchored_at_last else "ASC"
     window = "" if parts.window is None else f" AND rows.time <= units.first_time + {parts.bind(parts.window)}"
     matured = ""
     if parts.plan.matured_only:
         span = timedelta(seconds=measure.last * _SECONDS[measure.unit])
         matured = f"WHERE anchors.time + {parts.bind(span)} <= {parts.bind(parts.plan.exposure.end)}"
-    return f"""
-        WITH units AS MATERIALIZED ({parts.units(matured=False)}),
-        anchors AS (
+    return [
+        f"units AS MATERIALIZED ({parts.units(matured=False)})",
+        f"""anchors AS (
             SELECT DISTINCT ON (units.unit) units.unit, units.breakdown, units.arm, rows.time, rows.uuid
             FROM ({parts.rows_with_uuid(measure.start)}) AS rows
             JOIN units ON units.unit = rows.unit AND rows.time >= units.first_time{window}
             ORDER BY units.unit, rows.time {direction}, rows.uuid {direction}
-        ),
-        returned AS (
+        )""",
+        f"""returned AS (
             SELECT DISTINCT anchors.unit
             FROM ({parts.rows_with_uuid(measure.completion)}) AS rows
             JOIN anchors ON anchors.unit = rows.unit AND anchors.uuid <> rows.uuid AND rows.time >= anchors.time
             WHERE {_came_back(parts, measure)}
-        )
-        SELECT anchors.breakdown, anchors.arm, count(*), count(returned.unit)
-        FROM anchors LEFT JOIN returned ON returned.unit = anchors.unit
-        {matured}
-        GROUP BY 1, 2
-    """
+        )""",
+        f"""valued AS (
+            SELECT anchors.unit, anchors.breakdown, anchors.arm,
+                   CASE WHEN returned.unit IS NULL THEN 0 ELSE 1 END::float8 AS y,
+                   0::float8 AS x, NULL::float8 AS d, NULL::float8 AS dx
+            FROM anchors LEFT JOIN returned ON returned.unit = anchors.unit
+            {matured}
+        )""",
+    ]
 
 
 def _came_back(parts: Parts, measure: Retention) -> str:

@@ -6,11 +6,12 @@ hour that a clock change repeats is read as the second of the two, and a pattern
 matches nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from django.db import DataError, connection, transaction
 
@@ -51,10 +52,14 @@ _VERSION_RANGES: Mapping[str, Callable[[Any], VersionRange | None]] = {
 
 
 class Statement:
-    """A statement in the making: bound values, and the tables its conditions look at."""
+    """A statement in the making: bound values, and the tables its conditions look at.
 
-    def __init__(self, *, moment: Moment) -> None:
+    `persons` narrows what it reads of events to those of some persons, by the ids as stored; None reads all.
+    """
+
+    def __init__(self, *, moment: Moment, persons: Collection[UUID] | None = None) -> None:
         self.moment = moment
+        self.persons = persons
         self.parameters: dict[str, Any] = {}
         self.needs_persons = False
         self.needs_groups: set[int] = set()
@@ -64,6 +69,20 @@ class Statement:
         name = f"p{len(self.parameters)}"
         self.parameters[name] = value
         return f"%({name})s"
+
+    def part(self) -> "Statement":
+        """For a part of the statement: its own joins, the statement's parameters."""
+        part = self.anew()
+        part.parameters = self.parameters
+        return part
+
+    def anew(self) -> "Statement":
+        """Another statement, as of the same moment and about the same persons."""
+        return Statement(moment=self.moment, persons=self.persons)
+
+    def of_persons(self) -> list[str]:
+        """The condition that an event is one of those that are read, if not all are."""
+        return [] if self.persons is None else [f"events.person_id = ANY({self.bind(list(self.persons))}::uuid[])"]
 
     def joins(self, *, with_overrides: bool) -> str:
         """What `events_event events` is joined with, for the conditions made so far."""

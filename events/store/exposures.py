@@ -122,12 +122,12 @@ def _rows(
     if plan.unit_group is not None:
         unit = f"events.group_{plan.unit_group:d}"
     # Joins of one statement's conditions, not of those before it in the same query.
-    part = Statement(moment=statement.moment)
-    part.parameters = statement.parameters
+    part = statement.part()
     every = [
         f"events.project_id = {part.bind(plan.project_id)}",
         f"events.timestamp >= {part.bind(plan.start)}",
         f"events.timestamp <= {part.bind(plan.end)}",
+        *part.of_persons(),
         *(conditions or []),
         *(part.condition(condition) for condition in plan.test_account_conditions),
     ]

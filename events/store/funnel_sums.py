@@ -8,7 +8,7 @@ may serve several steps in one order only, which is left to `funnels`, as are th
 # ruff: noqa: S608  (statements are built from constants of these files; values are bound)
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
@@ -16,14 +16,12 @@ from uuid import UUID
 
 from django.db import connection
 
-from common.instants import Moment
 from events.store import actors, exposed
 from events.store.conditions import Statement, any_of
 from events.store.exposures import FLAG_CALL
 from events.store.funnels import Row, furthest_step
 from events.store.measures import Actors, AggregatePlan, Aggregates, Funnel, FunnelOrder, Sums
 from events.store.parts import Parts
-from events.store.shared_rows import SharedRows
 
 # Without a window of its own a funnel has this one.
 LONGEST_ATTEMPT = timedelta(days=3 * 365)
@@ -56,15 +54,11 @@ def _window_of(plan: AggregatePlan) -> timedelta:
     return LONGEST_ATTEMPT if plan.window_seconds is None else timedelta(seconds=plan.window_seconds)
 
 
-def funnel_sums(
-    plan: AggregatePlan, measure: Funnel, *, moment: Moment, shared: SharedRows | None = None
-) -> Aggregates:
+def funnel_sums(parts: Parts, measure: Funnel) -> Aggregates:
     """The sums of a funnel over the units in their tables; the rows of attempts are there if they are needed."""
-    sums = _Followed(
-        plan=plan, measure=measure, moment=moment, shared=shared, with_attempts=needs_attempts(plan, measure)
-    )
+    sums = _Followed(parts, measure, with_attempts=needs_attempts(parts.plan, measure))
     found = sums.units()
-    if measure.order is FunnelOrder.ORDERED and len(measure.steps) <= _LAYERS:
+    if sums.is_for_sql:
         close = sums.add_followed(found)
         if close:
             sums.add_looked_at(found, only=close)
@@ -73,16 +67,42 @@ def funnel_sums(
     return found
 
 
-def funnel_actors(
-    plan: AggregatePlan,
-    measure: Funnel,
-    *,
-    moment: Moment,
-    values: Collection[tuple[str, ...]] | None,
-    shared: SharedRows | None = None,
-) -> Actors:
+def funnel_values(parts: Parts, measure: Funnel) -> Iterator[tuple[UUID, int, bool]]:
+    """Per unit with rows of any step: the unit, how far it got, and whether it took the last step in its lookback.
+
+    Otherwise as `funnel_sums`.
+    """
+    followed = _Followed(parts, measure, with_attempts=needs_attempts(parts.plan, measure))
+    close: list[UUID] = []
+    if followed.is_for_sql:
+        for unit, reached, came_before, at_once in followed.one_by_one():
+            if at_once:
+                close.append(unit)
+            else:
+                yield unit, reached, came_before
+        if not close:
+            return
+    for (unit, *_), reached, came_before in followed.looked_at(only=close if followed.is_for_sql else None):
+        yield unit, reached, came_before
+
+
+def add_to(sums: Sums, *, reached: int, came_before: bool, units: int = 1) -> None:
+    """Add units that got as far to an arm's sums, whose step counts are as many as there are steps."""
+    for step in range(reached):
+        sums.step_counts[step] += units
+    converted = units if reached == len(sums.step_counts) else 0
+    sums.s += converted
+    sums.q += converted
+    if came_before:
+        sums.x += units
+        sums.xx += units
+        sums.xy += converted
+
+
+def funnel_actors(parts: Parts, measure: Funnel, *, values: Collection[tuple[str, ...]] | None) -> Actors:
     """A sample of the units by their furthest step; the rows of attempts are in their table."""
-    followed = _Followed(plan=plan, measure=measure, moment=moment, shared=shared, with_attempts=True)
+    plan = parts.plan
+    followed = _Followed(parts, measure, with_attempts=True)
     sampling = actors.Sampling(measure, window=_window_of(plan) // timedelta(microseconds=1), values=values)
     sampling.add_units(followed.listed(only=None))
     parts = followed.parts()
@@ -97,11 +117,19 @@ def funnel_actors(
 class _Followed:
     """The units of a plan on their way through a funnel. `with_attempts`: every exposure may begin an attempt."""
 
-    plan: AggregatePlan
+    first: Parts
     measure: Funnel
-    moment: Moment
-    shared: SharedRows | None
+    _: KW_ONLY
     with_attempts: bool
+
+    @property
+    def plan(self) -> AggregatePlan:
+        return self.first.plan
+
+    @property
+    def is_for_sql(self) -> bool:
+        """Whether SQL can follow most of the units."""
+        return self.measure.order is FunnelOrder.ORDERED and self.steps <= _LAYERS
 
     @property
     def steps(self) -> int:
@@ -113,7 +141,7 @@ class _Followed:
 
     def parts(self) -> Parts:
         """What a statement of its own is made of."""
-        return Parts(self.plan, Statement(moment=self.moment), shared=self.shared)
+        return replace(self.first, statement=self.first.statement.anew())
 
     def units(self) -> Aggregates:
         """The arms with their numbers of units."""
@@ -125,23 +153,18 @@ class _Followed:
                 (tuple(values), arm): Sums(n=n, step_counts=[0] * self.steps) for values, arm, n in cursor.fetchall()
             }
 
-    def _add(self, sums: Sums, *, reached: int, came_before: bool, units: int = 1) -> None:
-        for step in range(reached):
-            sums.step_counts[step] += units
-        converted = units if reached == self.steps else 0
-        sums.s += converted
-        sums.q += converted
-        if came_before:
-            sums.x += units
-            sums.xx += units
-            sums.xy += converted
-
     # --- in SQL ------------------------------------------------------------------------------------------------
 
     def add_followed(self, found: Aggregates) -> list[Any]:
         """Add the units that SQL can follow; returns the others."""
         parts = self.parts()
-        sql = self._followed_sql(parts)
+        sql = f"""
+            WITH {self._followed(parts)}
+            SELECT units.breakdown, units.arm, reached, came_before, count(*),
+                   CASE WHEN at_once THEN array_agg(units.unit) END
+            FROM followed JOIN units ON units.unit = followed.unit
+            GROUP BY units.breakdown, units.arm, reached, came_before, at_once
+        """
         close: list[Any] = []
         with connection.cursor() as cursor:
             cursor.execute(sql, parts.statement.parameters)
@@ -149,10 +172,17 @@ class _Followed:
                 if listed is not None:
                     close += listed
                 else:
-                    self._add(found[tuple(values), arm], reached=reached, came_before=came_before, units=units)
+                    add_to(found[tuple(values), arm], reached=reached, came_before=came_before, units=units)
         return close
 
-    def _followed_sql(self, parts: Parts) -> str:
+    def one_by_one(self) -> Iterator[tuple[Any, ...]]:
+        """Per unit with rows of any step: unit, step, whether the last came before, whether SQL cannot tell."""
+        parts = self.parts()
+        sql = f"WITH {self._followed(parts)} SELECT unit, reached, came_before, at_once FROM followed"
+        yield from _streamed(sql, parts.statement)
+
+    def _followed(self, parts: Parts) -> str:
+        """The tables `units` and `followed`."""
         window = parts.bind(_window_of(self.plan))
         frame = "OVER (PARTITION BY unit ORDER BY time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
         last = 2**self.steps
@@ -181,23 +211,25 @@ class _Followed:
         # Without attempts the first exposure needs no row of its own.
         rows = self._rows(parts) if self.with_attempts else self.hits(parts, name="rows")
         return f"""
-            WITH {rows},
+            {rows},
             followed AS (
                 SELECT unit, max(reached) AS reached, bool_or(came_before) AS came_before, bool_or(at_once) AS at_once
                 FROM ({layer}) AS layer GROUP BY unit
             )
-            SELECT units.breakdown, units.arm, reached, came_before, count(*),
-                   CASE WHEN at_once THEN array_agg(units.unit) END
-            FROM followed JOIN units ON units.unit = followed.unit
-            GROUP BY units.breakdown, units.arm, reached, came_before, at_once
         """
 
     # --- in memory ---------------------------------------------------------------------------------------------
 
     def add_looked_at(self, found: Aggregates, *, only: Collection[Any] | None) -> None:
         """Add all units with rows of any step, or only some."""
+        for (_, values, arm, _), reached, came_before in self.looked_at(only=only):
+            add_to(found[values, arm], reached=reached, came_before=came_before)
+
+    def looked_at(self, *, only: Collection[Any] | None) -> Iterator[tuple[tuple[Any, ...], int, bool]]:
+        """Per unit, as `listed` names it: its furthest step, and whether the last came before the exposure."""
         microseconds = _window_of(self.plan) // timedelta(microseconds=1)
-        for (_, values, arm, first), rows, _ in self.listed(only=only):
+        for named, rows, _ in self.listed(only=only):
+            first = named[3]
             reached = furthest_step(
                 [row for row in rows if row[0] >= first],
                 steps=self.steps,
@@ -205,7 +237,7 @@ class _Followed:
                 window=microseconds,
             )
             came_before = any(time < first and mask >> self.steps & 1 for time, mask in rows)
-            self._add(found[values, arm], reached=reached, came_before=came_before)
+            yield named, reached, came_before
 
     def listed(self, *, only: Collection[Any] | None) -> Iterator[tuple[tuple[Any, ...], list[Row], list[UUID]]]:
         """Per unit with rows of any step: unit, breakdown values, arm and first time; its rows; and their uuids."""
@@ -218,21 +250,18 @@ class _Followed:
             FROM rows JOIN units ON units.unit = rows.unit
             ORDER BY units.unit, rows.time, rows.uuid
         """
-        with connection.chunked_cursor() as cursor:
-            cursor.execute(sql, parts.statement.parameters)
-            fetched = iter(lambda: cursor.fetchmany(_ROWS_AT_ONCE), [])
-            every = (row for chunk in fetched for row in chunk)
-            for unit, listed in groupby(every, key=lambda row: (row[0], tuple(row[1]), row[2], row[3])):
-                merged: list[Row] = []
-                uuids: list[UUID] = []
-                for *_, time, uuid, mask in listed:
-                    # An exposure that matches a step as well comes twice.
-                    if uuids and uuid == uuids[-1]:
-                        merged[-1] = (time, merged[-1][1] | int(mask))
-                    else:
-                        merged.append((time, int(mask)))
-                        uuids.append(uuid)
-                yield unit, merged, uuids
+        every = _streamed(sql, parts.statement)
+        for unit, listed in groupby(every, key=lambda row: (row[0], tuple(row[1]), row[2], row[3])):
+            merged: list[Row] = []
+            uuids: list[UUID] = []
+            for *_, time, uuid, mask in listed:
+                # An exposure that matches a step as well comes twice.
+                if uuids and uuid == uuids[-1]:
+                    merged[-1] = (time, merged[-1][1] | int(mask))
+                else:
+                    merged.append((time, int(mask)))
+                    uuids.append(uuid)
+            yield unit, merged, uuids
 
     # --- what both read ----------------------------------------------------------------------------------------
 
@@ -270,3 +299,10 @@ class _Followed:
                 WHERE attempts.unit IN (SELECT unit FROM hits)
             )
         """
+
+
+def _streamed(sql: str, statement: Statement) -> Iterator[tuple[Any, ...]]:
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(sql, statement.parameters)
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            yield from rows

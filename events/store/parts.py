@@ -47,7 +47,7 @@ class Parts:
 
     def rows(self, selection: Selection, *, columns: str = "") -> str:
         """Matching events, up to the end of the window, with their unit and time."""
-        part = self._part()
+        part = self.statement.part()
         return self._rows(part, columns=columns, conditions=[part.selection(selection)])
 
     def rows_of_value(self, value: Value) -> str:
@@ -78,7 +78,7 @@ class Parts:
 
     def sharing(self, shared: SharedRows) -> str:
         """The statement that fills the table of shared rows with those of exposed units."""
-        part = self._part()
+        part = self.statement.part()
         tests = {selection: part.selection(selection) for selection in shared.bits}
         mask = " + ".join(
             f"CASE WHEN {tests[selection]} THEN {1 << bit}::bigint ELSE 0 END" for selection, bit in shared.bits.items()
@@ -103,12 +103,6 @@ class Parts:
                 AND rows.time >= units.first_time - {self.bind(self.lookback or timedelta())}
         """
 
-    def _part(self) -> Statement:
-        """For a part of the statement: its own joins, the statement's parameters."""
-        part = Statement(moment=self.statement.moment)
-        part.parameters = self.statement.parameters
-        return part
-
     def _rows(self, part: Statement, *, columns: str, conditions: list[str]) -> str:
         plan = self.plan.exposure
         unit = "coalesce(overrides.person_id, events.person_id)"
@@ -118,6 +112,7 @@ class Parts:
             f"events.project_id = {part.bind(plan.project_id)}",
             f"events.timestamp >= {part.bind(plan.start - (self.lookback or timedelta()))}",
             f"events.timestamp <= {part.bind(plan.end)}",
+            *part.of_persons(),
             *conditions,
         ]
         return f"""
@@ -171,7 +166,7 @@ class Parts:
                 SELECT shared.{self.unit} AS unit, shared.time, shared.uuid, {moved} AS mask
                 FROM {shared_rows.ROWS} shared WHERE shared.mask & {every} <> 0
             """
-        part = self._part()
+        part = self.statement.part()
         tests = [part.selection(step) for step in steps]
         bits = " + ".join(
             f"CASE WHEN {test} THEN {2**bit}::{number} ELSE 0 END" for bit, test in enumerate(tests, start=1)

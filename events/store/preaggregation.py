@@ -156,8 +156,7 @@ def kept(plan: ExposurePlan, *, experiment_id: int) -> Kept | None:
 
 def kept_rows(plan: ExposurePlan, rows: Kept, statement: Statement) -> str:
     """The kept rows as rows of unit, time, uuid and variant: of several of a unit and variant only the first."""
-    part = Statement(moment=statement.moment)
-    part.parameters = statement.parameters
+    part = statement.part()
     unit = "coalesce(overrides.person_id, events.person_id)" if plan.unit_group is None else "events.group_key"
     conditions = [
         f"events.variant = ANY({part.bind(list(plan.variants))})",

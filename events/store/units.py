@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
@@ -22,13 +23,22 @@ from events.store.shared_rows import SharedRows, shared_by
 class ExposedUnits:
     """The units of one exposure plan. Usable until its snapshot ends or another plan's units are exposed."""
 
-    def __init__(self, plan: ExposurePlan, *, moment: Moment, kept: Kept | None = None) -> None:
+    def __init__(
+        self,
+        plan: ExposurePlan,
+        *,
+        moment: Moment,
+        kept: Kept | None = None,
+        persons: Collection[UUID] | None = None,
+    ) -> None:
+        """With `persons`, by the ids as stored, only the units that those are; they must be all of each unit."""
         self.plan = plan
         self.moment = moment
+        self.persons = persons
         self.is_precomputed = kept is not None
         self._has_attempts = False
         self._shared: SharedRows | None = None
-        statement = Statement(moment=moment)
+        statement = self._statement()
         filling = exposed.filling(plan, statement, kept=kept)
         with connection.cursor() as cursor:
             cursor.execute(exposed.EMPTYING)
@@ -37,7 +47,7 @@ class ExposedUnits:
 
     def by_day(self) -> Exposures:
         """How many units were exposed, by arm and day."""
-        statement = Statement(moment=self.moment)
+        statement = self._statement()
         found = _fetched(exposed.counted_by_day(self.plan, statement), statement)
         return Exposures(by_day={(arm, day): units for arm, day, units in found})
 
@@ -47,7 +57,7 @@ class ExposedUnits:
         if shared is None:
             return
         whole = replace(plans[0], lookback_seconds=shared.lookback_seconds or None)
-        parts = Parts(whole, Statement(moment=self.moment))
+        parts = Parts(whole, self._statement())
         sharing = parts.sharing(shared)
         try:
             with stopped_at_the_limit(), connection.cursor() as cursor:
@@ -68,7 +78,7 @@ class ExposedUnits:
         if isinstance(plan.measure, Funnel) and needs_attempts(plan, plan.measure):
             self._add_attempts()
         with stopped_at_the_limit():
-            return _measured(Parts(plan, Statement(moment=self.moment), shared=self._shared_for(plan)))
+            return _measured(self.parts(plan))
 
     def actors(self, plan: AggregatePlan, *, values: Collection[tuple[str, ...]] | None = None) -> Actors:
         """Of a funnel, per breakdown values (None: all) and arm: up to 100 units whose furthest step is each step.
@@ -79,15 +89,20 @@ class ExposedUnits:
             raise ValueError("the plan is about other units than those exposed, or about no funnel")
         self._add_attempts()
         with stopped_at_the_limit():
-            return funnel_actors(plan, plan.measure, moment=self.moment, values=values, shared=self._shared_for(plan))
+            return funnel_actors(self.parts(plan), plan.measure, values=values)
 
-    def _shared_for(self, plan: AggregatePlan) -> SharedRows | None:
-        return self._shared if self._shared is not None and self._shared.serves(plan) else None
+    def parts(self, plan: AggregatePlan) -> Parts:
+        """What a statement about the plan is made of."""
+        shared = self._shared if self._shared is not None and self._shared.serves(plan) else None
+        return Parts(plan, self._statement(), shared=shared)
+
+    def _statement(self) -> Statement:
+        return Statement(moment=self.moment, persons=self.persons)
 
     def _add_attempts(self) -> None:
         if self._has_attempts:
             return
-        statement = Statement(moment=self.moment)
+        statement = self._statement()
         filling = exposed.filling_rows(self.plan, statement)
         with stopped_at_the_limit(), connection.cursor() as cursor:
             cursor.execute(filling, statement.parameters)
@@ -97,13 +112,17 @@ class ExposedUnits:
 
 def _measured(parts: Parts) -> Aggregates:
     measure = parts.plan.measure
+    if isinstance(measure, Funnel):
+        return funnel_sums(parts, measure)
+    return summed(parts, measure, aggregates.valued(parts, measure))
+
+
+def summed(parts: Parts, measure: Mean | Ratio | Retention, tables: list[str]) -> Aggregates:
+    """The sums over the last of `tables`, which is as `aggregates.valued` makes it."""
+    rows = _fetched(aggregates.sums(parts, measure, tables), parts.statement)
     if isinstance(measure, Mean):
-        return _means(_fetched(aggregates.mean_sums(parts, measure), parts.statement))
-    if isinstance(measure, Ratio):
-        return _ratios(_fetched(aggregates.ratio_sums(parts, measure), parts.statement))
-    if isinstance(measure, Retention):
-        return _retentions(_fetched(aggregates.retention_sums(parts, measure), parts.statement))
-    return funnel_sums(parts.plan, measure, moment=parts.statement.moment, shared=parts.shared)
+        return _means(rows)
+    return _ratios(rows) if isinstance(measure, Ratio) else _retentions(rows)
 
 
 def _fetched(sql: str, statement: Statement) -> list[tuple[Any, ...]]:
