@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import environ
 import pytest
@@ -77,6 +78,17 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """The test database, which cannot be dropped while the process listens on it."""
     yield
     cache.close()
+
+
+@pytest.fixture(autouse=True)
+def data_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data directory of commands that are not told one: each test's own, and not there before a command makes it.
+
+    Without it they would read and write that of the checkout, where a developer's service may be running.
+    """
+    path = tmp_path_factory.getbasetemp() / f"data-{uuid4()}"
+    monkeypatch.setenv("DATA_DIR", str(path))
+    return path
 
 
 @pytest.fixture(scope="session")

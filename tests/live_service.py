@@ -14,11 +14,14 @@ from typing import Any
 
 import httpx
 
+from tests.own_environment import VARIABLES
+
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 START_SECONDS = 60
-# What a developer's or a test session's environment may set; the service started here is to use its own defaults.
-OWN_VARIABLES = ("DATABASE_URL", "SECRET_KEY", "DATA_DIR", "ALLOWED_HOSTS", "THROTTLING_ENABLED", "LOG_LEVEL")
+# What a developer's or a test session's environment may set; the service started here is to use its own defaults, and
+# the data directory that it is told, else that of the test.
+OWN_VARIABLES = VARIABLES - {"DATA_DIR"} | {"DJANGO_SETTINGS_MODULE"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from django.core.management import get_commands
 from django.urls import resolve
 
 from common.api.errors import endpoint_not_found
+from tests import own_environment
 from tests.live_service import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -91,6 +92,7 @@ def test_configuration_table__variables__are_those_that_are_read() -> None:
         read |= set(re.findall(r"os\.environ\.get\(\"([A-Z_]+)\"", text))
     told = {name.strip("`") for name, _, _ in table_after("## 5. Configuration")}
     assert told == read - {"TEST_DATABASE_NAME"}
+    assert told == own_environment.VARIABLES
 
 
 def test_compose__variables__are_told() -> None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from approvals.models import ApprovalPolicy
 from events.models import Event, Person
 from experiments.lifecycle import State, state_of
 from experiments.models import Experiment
+from experiments_service import first_start
 from experiments_service.demo import experiment as demo
 from experiments_service.demo import shop
 from experiments_service.progress import Progress
@@ -171,6 +173,20 @@ def test_demo__bad_word__is_refused_and_stores_nothing(project: Project, words: 
         call_command("demo", *words)
     assert str(refusal.value) == message
     assert not Event.objects.exists()
+
+
+def test_demo__credentials_in_the_data_directory__say_which_project_and_where(
+    project: Project, outsider: User, data_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = outsider.current_project
+    assert foreign is not None
+    first_start.write(
+        {"base_url": "http://127.0.0.1:9999", "project_id": foreign.pk}, path=data_directory / first_start.FILE_NAME
+    )
+    told = run(capsys)
+    experiment = Experiment.objects.get()
+    assert experiment.project == foreign
+    assert told.endswith(f"\n  http://127.0.0.1:9999/projects/{foreign.pk}/experiments/{experiment.pk}/\n")
 
 
 @pytest.mark.django_db
