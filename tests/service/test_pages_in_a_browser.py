@@ -41,6 +41,18 @@ def test_swagger_ui__shows_the_operations(page: Page, noticed: Noticed, service:
     assert noticed.hosts == {host_of(service)}
 
 
+def test_redoc__shows_the_operations_without_the_logo_from_elsewhere(
+    page: Page, noticed: Noticed, service: LiveService
+) -> None:
+    page.goto(f"{service.base_url}/api/schema/redoc/")
+    expect(page.get_by_role("heading", name="operation/experiments_create Create an experiment")).to_be_attached()
+    expect(page.get_by_role("link", name="API docs by Redocly")).to_be_attached()
+    # Redoc takes away what it cannot load.
+    expect(page.get_by_alt_text("redocly logo")).to_have_count(0)
+    assert noticed.errors == []
+    assert noticed.hosts == {host_of(service)}
+
+
 def test_admin_site__is_called_by_the_name_of_the_service(page: Page, noticed: Noticed, service: LiveService) -> None:
     sign_in(page, service)
     page.goto(f"{service.base_url}/admin/")
