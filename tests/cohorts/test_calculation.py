@@ -9,7 +9,9 @@ import pytest
 
 from cohorts import calculation
 from cohorts.models import Cohort
+from events import person_reading
 from events.models import Action, CohortMembership, Person, PersonDistinctId
+from events.person_reading import PersonSearch
 from events.store.base import StoreTimeout
 from experiments.exposure_cohort import create_exposure_cohort
 from experiments.models import Experiment
@@ -272,6 +274,40 @@ def test_persons_csv__several_pages__names_each_person_once(api: Any, make: Any,
 
     newest_first = Person.objects.order_by("-created_at", "-pk").values_list("uuid", flat=True)
     assert [line.split(",")[0] for line in lines[1:]] == [str(uuid) for uuid in newest_first]
+
+
+def test_persons_csv__a_later_page_takes_too_long__is_refused_as_a_whole(
+    api: Any, make: Any, persons: None, monkeypatch: Any
+):
+    """A list that broke off would look like a whole one."""
+    monkeypatch.setattr("cohorts.api.cohorts._CSV_ROWS", 1)
+    search = person_reading.search
+
+    def slow_on_the_second(*, wanted: PersonSearch, **options: Any) -> Any:
+        if wanted.behind is not None:
+            raise StoreTimeout("too slow")
+        return search(wanted=wanted, **options)
+
+    monkeypatch.setattr(person_reading, "search", slow_on_the_second)
+    made = make("x")
+    calculated(made)
+    response = api.get(f"{URL}{made['id']}/persons.csv")
+
+    assert (response.status_code, response.json()["code"]) == (504, "query_timeout")
+    assert "Content-Disposition" not in response
+
+
+def test_persons_csv__says_its_length(api: Any, make: Any, persons: None, monkeypatch: Any):
+    """Also when it is longer than what is kept in memory."""
+    monkeypatch.setattr("cohorts.api.cohorts._CSV_BYTES_IN_MEMORY", 50)
+    made = make("x")
+    calculated(made)
+    response = api.get(f"{URL}{made['id']}/persons.csv")
+    content = b"".join(response.streaming_content)
+
+    assert len(content) > 150
+    assert response["Content-Length"] == str(len(content))
+    assert response["Content-Disposition"] == f'attachment; filename="cohort-{made["id"]}.csv"'
 
 
 def test_exposure_cohort__has_the_exposed_persons(api: Any, project: Project, member: User, capture: Capture):
