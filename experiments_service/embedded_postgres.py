@@ -76,9 +76,9 @@ def running(data_dir: Path, *, forgetful: bool = False) -> Iterator[Server]:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     cluster = (data_dir / "postgres").resolve()
     with (data_dir / "postgres.users").open("ab") as users:
-        server = _enter(cluster=cluster, users=users, forgetful=forgetful)
         try:
-            yield server
+            # An order to end may come at any moment, also while the server starts or just after it has been found.
+            yield _enter(cluster=cluster, users=users, forgetful=forgetful)
         finally:
             _leave(cluster=cluster, users=users)
 
@@ -106,10 +106,19 @@ def _enter(*, cluster: Path, users: IO[bytes], forgetful: bool) -> Server:
 def _leave(*, cluster: Path, users: IO[bytes]) -> None:
     with _mutex(cluster):
         if _is_only_user(users):
-            server = _find(cluster)
+            server = _find(cluster) or _unfinished(cluster)
             if server is not None:
                 _stop(server)
     _reap()
+
+
+def _unfinished(cluster: Path) -> Server | None:
+    """A server that this process has started and that has not said yet where it is reached."""
+    if not cluster.exists():
+        return None
+    name = _server_name(cluster)
+    found = (Server(pid=pid, name=name, socket_dir="") for pid in _started if name in _command_line(pid))
+    return next(found, None)
 
 
 def _reap() -> None:
