@@ -1,16 +1,18 @@
 """Answers that were computed before, by the digest of what went into them. Of many who ask at once one computes."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from events.retention import EventsExpired
+from events.store.base import StoreTimeout
 from experiments.models import StoredAnswer
 from experiments.results.spec import AnalysisSpec
 
@@ -39,6 +41,7 @@ def answer(spec: AnalysisSpec, *, compute: Compute, refresh: bool = False) -> An
     """A fresh stored answer, else one that `compute` makes as of the moment it is given; with `refresh` always that.
 
     When the events have expired the stored answer serves, however old, and EventsExpired is raised where there is none.
+    Raises StoreTimeout when somebody else computes it for longer than one statement may take.
     """
     asked_at = timezone.now()
     span = fresh_for(is_open=spec.design.is_open)
@@ -46,7 +49,7 @@ def answer(spec: AnalysisSpec, *, compute: Compute, refresh: bool = False) -> An
     found = None if refresh else stored(key, span=span)
     if found is not None:
         return found
-    with alone(key):
+    with alone(key, patience_seconds=settings.EXPERIMENT_RESULTS_STATEMENT_TIMEOUT_SECONDS):
         # Somebody else may have computed it while this one waited.
         found = stored(key, span=span)
         if found is not None and (not refresh or found.computed_at >= asked_at):
@@ -81,12 +84,30 @@ def last_known(spec: AnalysisSpec) -> Answered | None:
 
 
 @contextmanager
-def alone(key: str) -> Iterator[None]:
-    """Nobody else is inside with the same digest, in any process."""
+def alone(key: str, *, patience_seconds: float | None = None) -> Iterator[None]:
+    """Nobody else is inside with the same digest, in any process.
+
+    Raises StoreTimeout when it was somebody else's turn for all of the time, which has no end where none is given.
+    """
     number = int(key[:15], 16)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [number])
+        with nullcontext() if patience_seconds is None else _waiting_at_most(patience_seconds):
+            cursor.execute("SELECT pg_advisory_lock(%s)", [number])
         try:
             yield
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+
+
+@contextmanager
+def _waiting_at_most(seconds: float) -> Iterator[None]:
+    """A transaction, whose end leaves locks of the session alone."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Unlike the limit of statements it ends nothing that has just been got.
+            cursor.execute("SET LOCAL lock_timeout = %s", [max(1, round(seconds * 1000))])
+            yield
+    except OperationalError as error:
+        if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+            raise StoreTimeout("somebody else computes the answer for longer than it may take") from error
+        raise
