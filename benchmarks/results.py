@@ -3,8 +3,8 @@
 The floor is one statement on a connection of its own: exposures and one sum a person, no HTTP, no statistics, no other
 metric. The service computes five metrics, exposures by day and health findings from one cut of the data; it should
 take at most three times as long. Beside that: whether the time grows with the events and not faster, whether the
-memory of the web process stays flat, how long it takes with exposures kept in advance, and how long an answer takes
-that was computed a moment ago.
+memory of the web process stays flat, how long it takes with values kept in advance when as many events are new as
+come in two minutes, and how long an answer takes that was computed a moment ago.
 """
 
 import time
@@ -21,7 +21,14 @@ from benchmarks.harness import Service, fetch, spread
 
 AIM = 3
 AIM_KEPT = 0.15
-_JOB = "from experiments.results import preaggregation; preaggregation.keep_up_to_date()"
+_JOB = """
+from experiments.results import preaggregation, rollups
+preaggregation.keep_up_to_date()
+assert rollups.keep_up_to_date() == 1
+"""
+# What was stored in the last minute before the job counts as new, and the job runs every minute.
+SETTLING_SECONDS = 61
+TWO_MINUTES = shop_events.DAYS * 24 * 30
 EVENTS = 5_000_000
 EVENTS_A_PERSON = 25
 FLAG = "one-page-checkout"
@@ -112,10 +119,15 @@ def run(running: Service, *, rounds: int, seconds: float, events: int = EVENTS) 
         direct = _in_turns({"exposures": exposures, "results": service}, rounds=rounds)
         database.execute("UPDATE experiments_experiment SET exposure_preaggregation_enabled = TRUE")
         database.commit()
+        time.sleep(SETTLING_SECONDS)
+        began = time.perf_counter()
         running.manage("shell", "-v0", "-c", _JOB)
+        job_seconds = time.perf_counter() - began
+        fresh = range(events, events + events // TWO_MINUTES)
+        shop_events.add(database, project_id=project_id, flag_key=FLAG, start=start, events=fresh, persons=persons)
         kept = _in_turns({"exposures": exposures, "results": service}, rounds=rounds)
         if not orjson.loads(fetch(running, path))["metrics"][0]["result"]["is_precomputed"]:
-            raise RuntimeError("the exposures were not kept in advance")
+            raise RuntimeError("nothing was kept in advance")
     ratios = [ours / bare for ours, bare in zip(measured["service"], measured["floor"], strict=True)]
     print(
         f"Results of {len(METRICS)} metrics, {part.stop:,} events, {persons.stop:,} persons, {rounds} rounds in turns"
@@ -124,12 +136,11 @@ def run(running: Service, *, rounds: int, seconds: float, events: int = EVENTS) 
     print(f"  floor    {spread(measured['floor'], '.3f')} s for one mean metric in SQL")
     print(f"  ratio    {spread(ratios, '.2f')}, aim: at most {AIM}")
     print(f"  the web process grew by {grown:+.1f} MB to {running.resident_bytes() / 1e6:.0f} MB")
+    print(f"  values kept in advance in {job_seconds:.1f} s; {len(fresh):,} events since")
     for name, seconds_of in kept.items():
         share = median(seconds_of) / median(direct[name])
-        print(
-            f"  {name} with exposures kept in advance: {spread(seconds_of, '.3f')} s, {share:.2f} of the time without"
-        )
-    print(f"  aim with those: {AIM_KEPT} s")
+        print(f"  {name} with those: {spread(seconds_of, '.3f')} s, {share:.3f} of the time without")
+    print(f"  aim for results: {AIM_KEPT} s")
     cached = _in_turns({"cached": lambda: _checked(fetch(running, path))}, rounds=CACHED)["cached"]
     print(f"  twice the events took {medians[1] / medians[0]:.2f} times as long, aim: about 2")
     print(f"  an answer computed before: {1000 * median(cached):.1f} ms")

@@ -59,21 +59,8 @@ def fill(
     began = time.monotonic()
     for first in range(events.start, events.stop, AT_ONCE):
         last = min(first + AT_ONCE, events.stop) - 1
-        database.execute(
-            _INSERT,
-            {
-                "project": project_id,
-                "flag": flag_key,
-                "start": start,
-                "first": events.start,
-                "events": len(events),
-                "first_person": persons.start,
-                "persons": len(persons),
-                "from": first,
-                "to": last,
-            },
-        )
-        database.commit()
+        part = range(first, last + 1)
+        add(database, project_id=project_id, flag_key=flag_key, start=start, events=events, persons=persons, part=part)
         _show(last + 1 - events.start, len(events), seconds=time.monotonic() - began)
     database.execute(_MERGE, [project_id, persons.start, persons.stop - 2])
     database.commit()
@@ -81,6 +68,35 @@ def fill(
     database.autocommit = True
     database.execute("VACUUM ANALYZE events_event, events_personoverride")
     database.autocommit = False
+
+
+def add(
+    database: psycopg.Connection,
+    *,
+    project_id: int,
+    flag_key: str,
+    start: str,
+    events: range,
+    persons: range,
+    part: range | None = None,
+) -> None:
+    """Store events as `fill` does, or a part of them, of persons who may be there already."""
+    part = part or events
+    database.execute(
+        _INSERT,
+        {
+            "project": project_id,
+            "flag": flag_key,
+            "start": start,
+            "first": events.start,
+            "events": len(events),
+            "first_person": persons.start,
+            "persons": len(persons),
+            "from": part.start,
+            "to": part.stop - 1,
+        },
+    )
+    database.commit()
 
 
 def _show(done: int, of: int, *, seconds: float) -> None:

@@ -25,10 +25,9 @@ from events import actions, filters
 from events.models import Action
 from events.store import event_store
 from events.store.base import StoreTimeout
-from events.store.conditions import PERSON_METADATA, Statement, all_of, any_of
+from events.store.conditions import PERSON_METADATA, Statement, all_of, any_of, moment_in
 from events.store.limits import time_limit
 from events.store.plans import Count, PersonsPlan, PropertyCondition, Selection, Step, Subject
-from events.store.postgres import moment_in
 from projects.models import Project
 
 logger = logging.getLogger(__name__)

@@ -72,6 +72,7 @@ def _delete(
         _queue(project=project, uuids=uuids.values())
     if not keep_person:
         Person.objects.filter(pk__in=uuids).delete()
+        event_store().note_deleted_persons(project_id=project.pk, person_ids=uuids.values())
         for uuid in uuids.values():
             recorder.record(
                 project=project,

@@ -10,9 +10,8 @@ from django.db import connection
 
 from common.errors import Missing
 from events.models import Person, PersonOverride
-from events.store.conditions import Statement, all_of, any_of
+from events.store.conditions import Statement, all_of, any_of, moment_in
 from events.store.plans import PropertyCondition
-from events.store.postgres import moment_in
 from projects.access import parse_id, parse_uuid
 from projects.models import Project
 

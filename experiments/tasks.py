@@ -3,7 +3,7 @@
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from experiments.results import preaggregation, recalculations, schedule, timeseries
+from experiments.results import preaggregation, recalculations, rollups, schedule, timeseries
 
 
 @app.periodic(cron="*/5 * * * *")
@@ -11,6 +11,13 @@ from experiments.results import preaggregation, recalculations, schedule, timese
 def preaggregate_exposures(timestamp: int) -> int:
     """Every few minutes: keep the exposures of ended days in advance, for the experiments that want it."""
     return preaggregation.keep_up_to_date()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="experiments.roll_up_metrics", queueing_lock="experiments.roll_up_metrics")
+def roll_up_metrics(timestamp: int) -> int:
+    """Every minute: keep the values of metrics in advance, for the experiments that want it."""
+    return rollups.keep_up_to_date()
 
 
 @app.task(name="experiments.fill_timeseries")

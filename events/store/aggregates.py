@@ -48,11 +48,15 @@ _SUMS = {
 }
 
 
-def valued(parts: Parts, measure: Mean | Ratio | Retention) -> list[str]:
-    """Tables that end in `valued (unit, breakdown, arm, y, x, d, dx)`: one row per unit that counts."""
+def valued(parts: Parts, measure: Mean | Ratio | Retention, *, name: str = "valued") -> list[str]:
+    """Tables that end in one of this name, (unit, breakdown, arm, y, x, d, dx): a row per unit that counts."""
     if isinstance(measure, Mean):
-        return _mean_values(parts, measure)
-    return _ratio_values(parts, measure) if isinstance(measure, Ratio) else _retention_values(parts, measure)
+        tables, rows = _mean_values(parts, measure)
+    elif isinstance(measure, Ratio):
+        tables, rows = _ratio_values(parts, measure)
+    else:
+        tables, rows = _retention_values(parts, measure)
+    return [*tables, f"{name} AS ({rows})"]
 
 
 def sums(parts: Parts, measure: Mean | Ratio | Retention, tables: list[str]) -> str:
@@ -79,39 +83,44 @@ def sums(parts: Parts, measure: Mean | Ratio | Retention, tables: list[str]) -> 
     """
 
 
-def _mean_values(parts: Parts, measure: Mean) -> list[str]:
+def _mean_values(parts: Parts, measure: Mean) -> tuple[list[str], str]:
     covariate = parts.lookback is not None
     value = "coalesce(taken.y, 0)"
     if measure.threshold is not None:
         value = f"CASE WHEN {value} >= {parts.bind(min(measure.threshold, LARGEST))} THEN 1 ELSE 0 END"
-    return [
+    tables = [
         f"units AS MATERIALIZED ({parts.units()})",
         _values(parts, measure.value, name="taken", lookback=covariate),
-        f"""valued AS (
-            SELECT units.unit, units.breakdown, units.arm, ({value})::float8 AS y,
-                   {"coalesce(taken.x, 0)" if covariate else "0"}::float8 AS x,
-                   NULL::float8 AS d, NULL::float8 AS dx
-            FROM units LEFT JOIN taken ON taken.unit = units.unit
-        )""",
     ]
+    return (
+        tables,
+        f"""
+        SELECT units.unit, units.breakdown, units.arm, ({value})::float8 AS y,
+               {"coalesce(taken.x, 0)" if covariate else "0"}::float8 AS x, NULL::float8 AS d, NULL::float8 AS dx
+        FROM units LEFT JOIN taken ON taken.unit = units.unit
+    """,
+    )
 
 
-def _ratio_values(parts: Parts, measure: Ratio) -> list[str]:
+def _ratio_values(parts: Parts, measure: Ratio) -> tuple[list[str], str]:
     covariate = parts.lookback is not None
-    return [
+    tables = [
         f"units AS MATERIALIZED ({parts.units()})",
         _values(parts, measure.numerator, name="taken", lookback=covariate),
         _values(parts, measure.denominator, name="taken_below", lookback=covariate),
-        f"""valued AS (
-            SELECT units.unit, units.breakdown, units.arm, coalesce(taken.y, 0)::float8 AS y,
-                   {"coalesce(taken.x, 0)" if covariate else "0"}::float8 AS x,
-                   coalesce(taken_below.y, 0)::float8 AS d,
-                   {"coalesce(taken_below.x, 0)" if covariate else "0"}::float8 AS dx
-            FROM units
-            LEFT JOIN taken ON taken.unit = units.unit
-            LEFT JOIN taken_below ON taken_below.unit = units.unit
-        )""",
     ]
+    return (
+        tables,
+        f"""
+        SELECT units.unit, units.breakdown, units.arm, coalesce(taken.y, 0)::float8 AS y,
+               {"coalesce(taken.x, 0)" if covariate else "0"}::float8 AS x,
+               coalesce(taken_below.y, 0)::float8 AS d,
+               {"coalesce(taken_below.x, 0)" if covariate else "0"}::float8 AS dx
+        FROM units
+        LEFT JOIN taken ON taken.unit = units.unit
+        LEFT JOIN taken_below ON taken_below.unit = units.unit
+    """,
+    )
 
 
 def _values(parts: Parts, value: Value, *, name: str, lookback: bool) -> str:
@@ -187,7 +196,7 @@ def _bounds_join(tables: list[str]) -> str:
     return " ".join(f"JOIN {name} ON {name}.breakdown = valued.breakdown" for name in names)
 
 
-def _retention_values(parts: Parts, measure: Retention) -> list[str]:
+def _retention_values(parts: Parts, measure: Retention) -> tuple[list[str], str]:
     """Only units that started; y is 1 for those that came back."""
     direction = "DESC" if measure.anchored_at_last else "ASC"
     window = "" if parts.window is None else f" AND rows.time <= units.first_time + {parts.bind(parts.window)}"
@@ -195,7 +204,7 @@ def _retention_values(parts: Parts, measure: Retention) -> list[str]:
     if parts.plan.matured_only:
         span = timedelta(seconds=measure.last * _SECONDS[measure.unit])
         matured = f"WHERE anchors.time + {parts.bind(span)} <= {parts.bind(parts.plan.exposure.end)}"
-    return [
+    tables = [
         f"units AS MATERIALIZED ({parts.units(matured=False)})",
         f"""anchors AS (
             SELECT DISTINCT ON (units.unit) units.unit, units.breakdown, units.arm, rows.time, rows.uuid
@@ -209,14 +218,17 @@ def _retention_values(parts: Parts, measure: Retention) -> list[str]:
             JOIN anchors ON anchors.unit = rows.unit AND anchors.uuid <> rows.uuid AND rows.time >= anchors.time
             WHERE {_came_back(parts, measure)}
         )""",
-        f"""valued AS (
-            SELECT anchors.unit, anchors.breakdown, anchors.arm,
-                   CASE WHEN returned.unit IS NULL THEN 0 ELSE 1 END::float8 AS y,
-                   0::float8 AS x, NULL::float8 AS d, NULL::float8 AS dx
-            FROM anchors LEFT JOIN returned ON returned.unit = anchors.unit
-            {matured}
-        )""",
     ]
+    return (
+        tables,
+        f"""
+        SELECT anchors.unit, anchors.breakdown, anchors.arm,
+               CASE WHEN returned.unit IS NULL THEN 0 ELSE 1 END::float8 AS y,
+               0::float8 AS x, NULL::float8 AS d, NULL::float8 AS dx
+        FROM anchors LEFT JOIN returned ON returned.unit = anchors.unit
+        {matured}
+    """,
+    )
 
 
 def _came_back(parts: Parts, measure: Retention) -> str:

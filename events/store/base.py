@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from events.store.measures import Actors, AggregatePlan, Aggregates
+from events.store.measures import Actors, AggregatePlan, Aggregates, RollupPlan
 from events.store.plans import ExposurePlan, PersonsPlan, RowsPlan, Selection
 
 # The identity of an event within its project, and the UTC day it is on.
@@ -69,7 +69,7 @@ class ExposedUnits(Protocol):
 
     @property
     def is_precomputed(self) -> bool:
-        """Whether rows kept in advance were used."""
+        """Whether something kept in advance was used."""
 
     def by_day(self) -> Exposures:
         """How many units were exposed, by arm and day."""
@@ -123,7 +123,7 @@ class EventStore(Protocol):
     def expose(self, plan: ExposurePlan, *, preaggregated_for: int | None = None) -> ExposedUnits:
         """Find the exposed units. To be called inside a snapshot.
 
-        With the id of an experiment the rows kept for it in advance are used as far as they go; the units are the same.
+        With the id of an experiment what is kept for it in advance is used as far as it goes; the numbers are the same.
         """
 
     def preaggregate(self, plans: Mapping[int, ExposurePlan], *, timeout_seconds: float) -> int:
@@ -131,6 +131,15 @@ class EventStore(Protocol):
 
         Returns how much was done, 0 when there was nothing to do. Idempotent, and safe to interrupt.
         """
+
+    def roll_up(self, plans: Mapping[int, RollupPlan], *, timeout_seconds: float) -> int:
+        """Keep the values of these experiments' units (by id of the experiment) in advance, and those of no other.
+
+        Returns how many experiments are up to date now. Idempotent, and safe to interrupt.
+        """
+
+    def note_deleted_persons(self, *, project_id: int, person_ids: Collection[UUID]) -> None:
+        """To be called in the transaction that deletes these persons (uuids) and leaves their events."""
 
     def last_flag_calls(self, *, project_id: int, flag_keys: Collection[str]) -> dict[str, datetime]:
         """The time of the newest call of each flag that was ever called."""

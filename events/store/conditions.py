@@ -6,14 +6,19 @@ hour that a clock change repeats is read as the second of the two, and a pattern
 matches nothing.
 """
 
+# ruff: noqa: S608  (statements are built from constants of this file; values are bound)
+
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db import DataError, connection, transaction
+from django.utils import timezone
 
 from common.instants import Moment, parse_instant
 from common.matching import SPELLINGS, compile_filter, keys_to_read, number_of, text_of
@@ -26,7 +31,16 @@ from common.semantic_versions import (
     wildcard_range,
 )
 from events.store.patterns import translated
-from events.store.plans import CohortCondition, Condition, PropertyCondition, Selection, Step, Subject, UrlMatching
+from events.store.plans import (
+    CohortCondition,
+    Condition,
+    ExposurePlan,
+    PropertyCondition,
+    Selection,
+    Step,
+    Subject,
+    UrlMatching,
+)
 
 NEVER, ALWAYS = "FALSE", "TRUE"
 # What the service itself knows of a person; the creation time as the text that filters on dates read.
@@ -49,6 +63,16 @@ _VERSION_RANGES: Mapping[str, Callable[[Any], VersionRange | None]] = {
     "semver_caret": caret_range,
     "semver_wildcard": wildcard_range,
 }
+
+
+def moment_in(zone: str, now: datetime | None = None) -> Moment:
+    """The moment at which relative dates are counted back, in a project's time zone."""
+    return Moment(now=now or timezone.now(), zone=UTC if zone == "UTC" else ZoneInfo(zone))
+
+
+def moment_of(plan: ExposurePlan) -> Moment:
+    """The same for results: the end of their window."""
+    return moment_in(plan.zone, now=plan.end)
 
 
 class Statement:
@@ -80,9 +104,19 @@ class Statement:
         """Another statement, as of the same moment and about the same persons."""
         return Statement(moment=self.moment, persons=self.persons)
 
-    def of_persons(self) -> list[str]:
-        """The condition that an event is one of those that are read, if not all are."""
-        return [] if self.persons is None else [f"events.person_id = ANY({self.bind(list(self.persons))}::uuid[])"]
+    def events(self, *, project_id: int, start: datetime, end: datetime) -> str:
+        """The table `events`: the project's events of the window, or those in it of the persons."""
+        if self.persons is None:
+            return "events_event events"
+        # Person by person, from the index on persons: the planner would rather read all events of a flag.
+        return f"""
+            unnest({self.bind(list(self.persons))}::uuid[]) AS wanted (person_id)
+            CROSS JOIN LATERAL (
+                SELECT * FROM events_event
+                WHERE project_id = {self.bind(project_id)} AND person_id = wanted.person_id
+                  AND timestamp BETWEEN {self.bind(start)} AND {self.bind(end)} OFFSET 0
+            ) AS events
+        """
 
     def joins(self, *, with_overrides: bool) -> str:
         """What `events_event events` is joined with, for the conditions made so far."""

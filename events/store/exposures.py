@@ -127,7 +127,6 @@ def _rows(
         f"events.project_id = {part.bind(plan.project_id)}",
         f"events.timestamp >= {part.bind(plan.start)}",
         f"events.timestamp <= {part.bind(plan.end)}",
-        *part.of_persons(),
         *(conditions or []),
         *(part.condition(condition) for condition in plan.test_account_conditions),
     ]
@@ -137,7 +136,7 @@ def _rows(
         every.append(f"{unit} <> ''")
     return f"""
         SELECT {unit} AS unit, events.timestamp AS time{columns}
-        FROM events_event events
+        FROM {part.events(project_id=plan.project_id, start=plan.start, end=plan.end)}
         {part.joins(with_overrides=plan.unit_group is None and not as_ingested)}
         WHERE {all_of(every)}
     """

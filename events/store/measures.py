@@ -128,6 +128,14 @@ class AggregatePlan:
     breakdowns: tuple[Breakdown, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollupPlan:
+    """What is to be kept in advance of one experiment: its units, and these measures of them, as far as can be."""
+
+    exposure: ExposurePlan
+    measures: tuple[AggregatePlan, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Sums:
     """The sufficient statistics of one arm. For ratio and retention n, s and q are those of the numerator.

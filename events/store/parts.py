@@ -108,16 +108,16 @@ class Parts:
         unit = "coalesce(overrides.person_id, events.person_id)"
         if plan.unit_group is not None:
             unit = f"events.group_{plan.unit_group:d}"
+        start = plan.start - (self.lookback or timedelta())
         every = [
             f"events.project_id = {part.bind(plan.project_id)}",
-            f"events.timestamp >= {part.bind(plan.start - (self.lookback or timedelta()))}",
+            f"events.timestamp >= {part.bind(start)}",
             f"events.timestamp <= {part.bind(plan.end)}",
-            *part.of_persons(),
             *conditions,
         ]
         return f"""
             SELECT {unit} AS unit, events.timestamp AS time{columns}
-            FROM events_event events
+            FROM {part.events(project_id=plan.project_id, start=start, end=plan.end)}
             {part.joins(with_overrides=plan.unit_group is None)}
             WHERE {all_of(every)}
         """

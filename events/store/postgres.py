@@ -3,22 +3,23 @@
 # ruff: noqa: S608  (statements are built from constants of these files; values are bound)
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from contextlib import AbstractContextManager
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import orjson
 from django.db import IntegrityError, connection
-from django.utils import timezone
 
-from common.instants import Moment
-from events.store import changed_days, exposed, exposures, partitions, preaggregation
+from events.store import base, changed_days, exposures, partitions, preaggregation
 from events.store.base import EventIdentity, EventRow, EventStore, Exposures, StoredBefore, StoredEvent
-from events.store.conditions import Statement, all_of
-from events.store.limits import stopped_at_the_limit
+from events.store.conditions import Statement, all_of, moment_in, moment_of
+from events.store.measures import RollupPlan
 from events.store.plans import ExposurePlan, PersonsPlan, RowsPlan, Selection
+from events.store.rollups import changes
+from events.store.rollups import job as rollups
+from events.store.rollups.reading import RolledUpUnits
+from events.store.snapshots import snapshot
 from events.store.units import ExposedUnits
 
 _COLUMNS = ", ".join(StoredEvent._fields)
@@ -65,14 +66,6 @@ SELECT (timestamp AT TIME ZONE 'UTC')::date, count(*) FROM deleted GROUP BY 1
 _PREFIX_SAMPLE = 1000
 _COUNTS = {"exact": "=", "gte": ">=", "lte": "<="}
 _ROWS_AT_ONCE = 10_000
-# Memory for the tables of units and their values, which are looked up row by row; and how closely the tables of the
-# connection are analysed: their sizes matter, their values hardly.
-_PLENTY = "SET LOCAL work_mem = '64MB'; SET LOCAL default_statistics_target = 10"
-
-
-def moment_in(zone: str, now: datetime | None = None) -> Moment:
-    """The moment at which relative dates are counted back, in a project's time zone."""
-    return Moment(now=now or timezone.now(), zone=UTC if zone == "UTC" else ZoneInfo(zone))
 
 
 class PostgresEventStore(EventStore):
@@ -109,23 +102,8 @@ class PostgresEventStore(EventStore):
             cursor.execute(_STORED, [asked, project_id])
             return {(time, uuid) for time, uuid in cursor.fetchall()}
 
-    @contextmanager
-    def snapshot(self, *, timeout_seconds: float) -> Iterator[None]:
-        # Inside a transaction that has begun otherwise its isolation cannot be changed any more.
-        own = not connection.in_atomic_block
-        with connection.cursor() as cursor:
-            cursor.execute(exposed.TABLES)
-        with stopped_at_the_limit(), connection.cursor() as cursor:
-            if own:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute("SET LOCAL statement_timeout = %s", [max(1, round(timeout_seconds * 1000))])
-            cursor.execute(_PLENTY)
-            yield
-            if not own:
-                cursor.execute(
-                    "SET LOCAL statement_timeout = DEFAULT; SET LOCAL work_mem = DEFAULT; "
-                    "SET LOCAL default_statistics_target = DEFAULT"
-                )
+    def snapshot(self, *, timeout_seconds: float) -> AbstractContextManager[None]:
+        return snapshot(timeout_seconds=timeout_seconds)
 
     def rows(self, plan: RowsPlan) -> list[EventRow]:
         statement = Statement(moment=moment_in(plan.zone))
@@ -170,18 +148,26 @@ class PostgresEventStore(EventStore):
                 yield from (person_id for (person_id,) in rows)
 
     def exposures(self, plan: ExposurePlan) -> Exposures:
-        statement = Statement(moment=moment_in(plan.zone, now=plan.end))
+        statement = Statement(moment=moment_of(plan))
         found = _fetch(exposures.by_day(plan, statement), statement)
         return Exposures(by_day={(arm, day): units for arm, day, units in found})
 
-    def expose(self, plan: ExposurePlan, *, preaggregated_for: int | None = None) -> ExposedUnits:
-        kept = None
-        if preaggregated_for is not None:
-            kept = preaggregation.kept(plan, experiment_id=preaggregated_for)
-        return ExposedUnits(plan, moment=moment_in(plan.zone, now=plan.end), kept=kept)
+    def expose(self, plan: ExposurePlan, *, preaggregated_for: int | None = None) -> base.ExposedUnits:
+        if preaggregated_for is None:
+            return ExposedUnits(plan)
+        rolled_up = RolledUpUnits.found(plan, experiment_id=preaggregated_for)
+        if rolled_up is not None:
+            return rolled_up
+        return ExposedUnits(plan, kept=preaggregation.kept(plan, experiment_id=preaggregated_for))
 
     def preaggregate(self, plans: Mapping[int, ExposurePlan], *, timeout_seconds: float) -> int:
         return preaggregation.bring_up_to_date(plans, timeout_seconds=timeout_seconds)
+
+    def roll_up(self, plans: Mapping[int, RollupPlan], *, timeout_seconds: float) -> int:
+        return rollups.bring_up_to_date(plans, timeout_seconds=timeout_seconds)
+
+    def note_deleted_persons(self, *, project_id: int, person_ids: Collection[UUID]) -> None:
+        changes.note(project_id=project_id, person_ids=person_ids)
 
     def last_flag_calls(self, *, project_id: int, flag_keys: Collection[str]) -> dict[str, datetime]:
         with connection.cursor() as cursor:
@@ -211,16 +197,21 @@ class PostgresEventStore(EventStore):
         return bool(_fetch(sql, statement)[0][0])
 
     def delete_persons(self, *, project_id: int, person_ids: Collection[UUID], before: datetime) -> int:
+        rollups.wait()
         with connection.cursor() as cursor:
             cursor.execute(_DELETE_PERSONS, [project_id, list(person_ids), before])
             found = dict(cursor.fetchall())
         if found:
             changed_days.note(project_id=project_id, days=found)
             changed_days.forget_persons(project_id=project_id, person_ids=person_ids, days=found)
+            rollups.forget_project(project_id)
         return sum(found.values())
 
     def drop_before(self, cut: datetime) -> list[str]:
-        return partitions.drop_before(cut)
+        dropped = partitions.drop_before(cut)
+        if dropped:
+            rollups.forget_all()
+        return dropped
 
 
 def _copy(target: str, rows: Iterable[Sequence[Any]]) -> int:

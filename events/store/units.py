@@ -7,10 +7,9 @@ from uuid import UUID
 
 from django.db import connection
 
-from common.instants import Moment
 from events.store import aggregates, exposed, shared_rows
 from events.store.base import Exposures, StoreTimeout
-from events.store.conditions import Statement
+from events.store.conditions import Statement, moment_of
 from events.store.funnel_sums import funnel_actors, funnel_sums, needs_attempts
 from events.store.limits import stopped_at_the_limit
 from events.store.measures import Actors, AggregatePlan, Aggregates, Funnel, Mean, Ratio, Retention, Sums
@@ -27,13 +26,11 @@ class ExposedUnits:
         self,
         plan: ExposurePlan,
         *,
-        moment: Moment,
         kept: Kept | None = None,
         persons: Collection[UUID] | None = None,
     ) -> None:
         """With `persons`, by the ids as stored, only the units that those are; they must be all of each unit."""
         self.plan = plan
-        self.moment = moment
         self.persons = persons
         self.is_precomputed = kept is not None
         self._has_attempts = False
@@ -75,8 +72,6 @@ class ExposedUnits:
         """
         if plan.exposure != self.plan:
             raise ValueError("the plan is about other units than those exposed")
-        if isinstance(plan.measure, Funnel) and needs_attempts(plan, plan.measure):
-            self._add_attempts()
         with stopped_at_the_limit():
             return _measured(self.parts(plan))
 
@@ -92,12 +87,14 @@ class ExposedUnits:
             return funnel_actors(self.parts(plan), plan.measure, values=values)
 
     def parts(self, plan: AggregatePlan) -> Parts:
-        """What a statement about the plan is made of."""
+        """What a statement about the plan is made of; what it reads is there."""
+        if isinstance(plan.measure, Funnel) and needs_attempts(plan, plan.measure):
+            self._add_attempts()
         shared = self._shared if self._shared is not None and self._shared.serves(plan) else None
         return Parts(plan, self._statement(), shared=shared)
 
     def _statement(self) -> Statement:
-        return Statement(moment=self.moment, persons=self.persons)
+        return Statement(moment=moment_of(self.plan), persons=self.persons)
 
     def _add_attempts(self) -> None:
         if self._has_attempts:

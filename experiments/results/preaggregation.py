@@ -1,5 +1,8 @@
 """Exposures kept in advance for the experiments that want it (`exposure_preaggregation_enabled`)."""
 
+from collections.abc import Iterator
+from datetime import datetime
+
 from django.conf import settings
 from django.utils import timezone
 
@@ -7,7 +10,7 @@ from common.errors import Invalid
 from events import retention
 from events.store import event_store
 from experiments.models import Experiment
-from experiments.results.design import PrecomputationMode, design_of
+from experiments.results.design import Design, PrecomputationMode, design_of
 
 
 def kept_for(experiment: Experiment, *, mode: PrecomputationMode | None = None) -> int | None:
@@ -17,17 +20,20 @@ def kept_for(experiment: Experiment, *, mode: PrecomputationMode | None = None) 
 
 def keep_up_to_date() -> int:
     """Aggregate the ended days of all experiments that want it; returns how many windows were made anew."""
-    now = timezone.now()
-    plans = {}
+    plans = {experiment.pk: design.exposure for experiment, design in wanted(now=timezone.now())}
+    return event_store().preaggregate(plans, timeout_seconds=settings.EXPERIMENT_RESULTS_STATEMENT_TIMEOUT_SECONDS)
+
+
+def wanted(*, now: datetime) -> Iterator[tuple[Experiment, Design]]:
+    """The launched experiments that want it, as of now."""
     experiments = Experiment.objects.filter(
         exposure_preaggregation_enabled=True, deleted=False, start_date__lt=now
     ).select_related("project", "feature_flag")
     for experiment in experiments:
         try:
-            plan = design_of(experiment, now=now).exposure
-            retention.check_kept(plan.start, now=now)
+            design = design_of(experiment, now=now)
+            retention.check_kept(design.exposure.start, now=now)
         except Invalid:
             # No results either; the error is theirs to tell.
             continue
-        plans[experiment.pk] = plan
-    return event_store().preaggregate(plans, timeout_seconds=settings.EXPERIMENT_RESULTS_STATEMENT_TIMEOUT_SECONDS)
+        yield experiment, design

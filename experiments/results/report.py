@@ -159,6 +159,16 @@ def take_cut(
     )
 
 
+def plans_of(experiment: Experiment, *, design: Design) -> Iterator[AggregatePlan]:
+    """What the event store is asked for the metrics of a design; those that cannot be computed are left out."""
+    settings = settings_of(experiment.stats_config)
+    select = Selections(experiment.project)
+    for one in listed_metrics(experiment):
+        planned = _planned(one, experiment=experiment, design=design, settings=settings, select=select, breakdown=None)
+        if isinstance(planned, tuple):
+            yield planned[1]
+
+
 def risk_of(counts: ExposureCounts, design: Design, *, is_running: bool) -> BiasRisk | None:
     """Whether leaving out those who saw several variants may bias the comparison."""
     return bias_risk(

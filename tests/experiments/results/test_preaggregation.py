@@ -17,12 +17,13 @@ from events.models import (
     ExposureWindow,
     Person,
     PreaggregatedExposure,
+    Rollup,
 )
 from events.store import changed_days, event_store
 from events.store.measures import AggregatePlan, Funnel, FunnelOrder
 from events.store.plans import PropertyCondition, Selection, Step, Subject
 from experiments.models import Experiment
-from experiments.results import preaggregation
+from experiments.results import preaggregation, rollups
 from projects.models import Project
 from tests.capturing import capture, event  # noqa: F401  (capture is a fixture)
 from tests.experiments.conftest import STARTED, Experiments
@@ -223,6 +224,9 @@ def test_results__say_which_path_answered(
     after, kept = precomputed(experiments, experiment)
     assert after == enabled
     assert kept == direct
+    assert bool(rollups.keep_up_to_date()) == enabled
+    assert Rollup.objects.exists() == enabled
+    assert precomputed(experiments, experiment) == (enabled, direct)
     stored = Experiment.objects.get(pk=experiment["id"])
     assert preaggregation.kept_for(stored, mode="direct") is None
     assert preaggregation.kept_for(stored, mode="precomputed") == (stored.pk if enabled else None)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from events.store import event_store, partitions
-from events.store.measures import Sums
+from events.store.measures import RollupPlan, Sums
+from events.store.rollups.plans import has_units
 from experiments import metrics
 from experiments.exposure_criteria import parse as parse_criteria
 from experiments.results import compute, requests
@@ -19,6 +20,7 @@ from experiments.results.selections import Selections
 from experiments.results.settings import baseline_of, settings_of
 from projects.models import Project
 from tests.capturing import capture  # noqa: F401  (a fixture)
+from tests.experiments.results.rolled_up import an_hour_passes
 
 CASES: list[dict[str, Any]] = [
     case
@@ -98,7 +100,18 @@ def flat(sums: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("kept", ["direct", "precomputed", "late events", "late events, aggregated anew"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "direct",
+        "precomputed",
+        "late events",
+        "late events, aggregated anew",
+        "rolled up",
+        "rolled up, late events",
+        "rolled up, late events, rolled up anew",
+    ],
+)
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
 def test_semantics(case: dict[str, Any], kept: str, project: Project, capture: Callable[..., Any]) -> None:  # noqa: F811
     for name, value in case.get("project", {}).items():
@@ -130,11 +143,30 @@ def test_semantics(case: dict[str, Any], kept: str, project: Project, capture: C
     expected = case["expected"]
     store = event_store()
 
+    metric = plan = None
+    if "metric" in case:
+        metric = metrics.read(metrics.parse_metric(case["metric"], attr=None))
+        plan = compute.plan_of(
+            metric,
+            design=design,
+            settings=settings,
+            matured_only=given.get("only_count_matured_users", False),
+            select=Selections(project),
+            breakdowns=compute.breakdowns_of(metric, override=None),
+        )
+
     def aggregate() -> int:
-        return store.preaggregate({EXPERIMENT: design.exposure}, timeout_seconds=60)
+        if not kept.startswith("rolled up"):
+            return store.preaggregate({EXPERIMENT: design.exposure}, timeout_seconds=60)
+        an_hour_passes()
+        measures = () if plan is None else (plan,)
+        rolled_up = RollupPlan(exposure=design.exposure, measures=measures)
+        store.roll_up({EXPERIMENT: rolled_up}, timeout_seconds=60)
+        an_hour_passes()
+        return 0
 
     batch = batch_of(case)
-    late = batch[::2] if kept.startswith("late") else []
+    late = batch[::2] if "late" in kept else []
     early = [event for event in batch if event not in late]
     if early:
         capture(*early)
@@ -155,18 +187,10 @@ def test_semantics(case: dict[str, Any], kept: str, project: Project, capture: C
         if not late:
             # Neither an activation nor a window that has not begun is kept in advance.
             can_be = design.exposure.activation is None and design.exposure.start <= design.exposure.end
-            assert units.is_precomputed == (kept == "precomputed" and can_be)
+            is_rolled_up = kept == "rolled up" and has_units(design.exposure)
+            assert units.is_precomputed == (is_rolled_up or (kept == "precomputed" and can_be))
         counts = compute.counts_of(units, design)
-        if "metric" in case:
-            metric = metrics.read(metrics.parse_metric(case["metric"], attr=None))
-            plan = compute.plan_of(
-                metric,
-                design=design,
-                settings=settings,
-                matured_only=given.get("only_count_matured_users", False),
-                select=Selections(project),
-                breakdowns=compute.breakdowns_of(metric, override=None),
-            )
+        if metric is not None and plan is not None:
             if kept != "direct":
                 # Two metrics share what they read; one reads for itself.
                 units.expect([plan, plan])

@@ -1,10 +1,4 @@
-"""What happened, and to whom: events, the persons and groups they belong to, and named sets of events.
-
-Stored events are read and written through `events.store` only; `Event` describes their table.
-
-Where a unique constraint begins with the project, the project has no index of its own: it would cost every write, and
-mislead the planner of a young database into reading all rows of a project.
-"""
+"""Events, and the persons, groups and actions that they are about."""
 
 from uuid import uuid4
 
@@ -262,76 +256,3 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.uuid}"
-
-
-class AggregatedDay(models.Model):
-    """A UTC day of a project of which pre-aggregated exposures may exist: a change to its events has to be noted."""
-
-    # No constraint: the rows of deleted projects are removed by the job that keeps these tables.
-    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, db_constraint=False, related_name="+")
-    day = models.DateField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["project", "day"], name="aggregated_day_unique")]
-
-    def __str__(self) -> str:
-        return f"{self.project_id}: {self.day}"
-
-
-class ChangedDay(models.Model):
-    """The note that events of an aggregated day have changed since; written with them, in their transaction."""
-
-    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, db_constraint=False, related_name="+")
-    day = models.DateField()
-
-    def __str__(self) -> str:
-        return f"{self.project_id}: {self.day}"
-
-
-class ExposureAggregation(models.Model):
-    """The pre-aggregated exposures of an experiment, by the digest of what makes a row one of them."""
-
-    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="+")
-    # The experiment by its id: experiments live in an app above this one.
-    experiment_id = models.BigIntegerField()
-    digest = models.CharField(max_length=64)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["experiment_id", "digest"], name="exposure_aggregation_unique")]
-
-    def __str__(self) -> str:
-        return f"{self.experiment_id}: {self.digest}"
-
-
-class ExposureWindow(models.Model):
-    """Whole UTC days, at most seven, whose exposures are pre-aggregated."""
-
-    aggregation = models.ForeignKey(ExposureAggregation, on_delete=models.CASCADE, related_name="windows")
-    first_day = models.DateField()
-    last_day = models.DateField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["aggregation", "first_day"], name="exposure_window_unique"),
-            models.CheckConstraint(
-                condition=models.Q(last_day__gte=models.F("first_day")), name="exposure_window_days"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.first_day} to {self.last_day}"
-
-
-class PreaggregatedExposure(models.Model):
-    """When one person (by the id known at ingest), or group, saw one variant within a window."""
-
-    window = models.ForeignKey(ExposureWindow, on_delete=models.CASCADE, db_constraint=False, related_name="+")
-    person_id = models.UUIDField(null=True)
-    group_key = models.TextField(null=True)
-    variant = models.TextField()
-    first_time = models.DateTimeField()
-    last_time = models.DateTimeField()
-    first_uuid = models.UUIDField()
-
-    def __str__(self) -> str:
-        return f"{self.person_id or self.group_key}: {self.variant}"

@@ -1,0 +1,72 @@
+"""Which plans can be rolled up, and by which digest it is known."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from common.matching import SPELLINGS
+from events.store.measures import AggregatePlan, Funnel, Mean, Ratio, Value
+from events.store.plans import CohortCondition, Condition, ExposurePlan, Selection, Subject
+
+# Changed whenever the same events would give other values.
+_VERSION = 1
+
+
+def has_units(plan: ExposurePlan) -> bool:
+    """Whether each unit is a person whose own events, and nothing else, make it one.
+
+    What cohorts and groups say may change without an event of the person, and so may an activation with the exposure;
+    dates may be relative to the moment of reading.
+    """
+    conditions = [*plan.test_account_conditions, *_conditions(plan.selection)]
+    return plan.unit_group is None and plan.activation is None and all(map(_is_own, conditions))
+
+
+def has_values(plan: AggregatePlan) -> bool:
+    """Whether each unit's value follows from the person's own events, and stays when only time passes."""
+    measure = plan.measure
+    values: list[Value] = []
+    if isinstance(measure, Mean):
+        values = [measure.value]
+    elif isinstance(measure, Ratio):
+        values = [measure.numerator, measure.denominator]
+    # The events of a session may be of several persons.
+    of_sessions = any(value.of_sessions for value in values)
+    selections = [value.selection for value in values]
+    if isinstance(measure, Funnel):
+        selections += measure.steps
+    elif not values:
+        selections += [measure.start, measure.completion]  # type: ignore[union-attr]  # retention
+    conditions = [condition for selection in selections for condition in _conditions(selection)]
+    return not (of_sessions or plan.matured_only or plan.breakdowns) and all(map(_is_own, conditions))
+
+
+def digest_of_units(plan: ExposurePlan) -> str:
+    """By which units are known, whenever the window ends."""
+    return _digest({**asdict(plan), "end": None})
+
+
+def digest_of_values(plan: AggregatePlan) -> str:
+    """By which a measure of units is known."""
+    return _digest({**asdict(plan), "exposure": None, "kind": type(plan.measure).__name__})
+
+
+def _digest(document: dict[str, Any]) -> str:
+    written = json.dumps([_VERSION, document], default=str, sort_keys=True)
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def _conditions(selection: Selection | None) -> Iterator[Condition]:
+    if selection is not None:
+        yield from selection.conditions
+        for step in selection.steps:
+            yield from step.conditions
+
+
+def _is_own(condition: Condition) -> bool:
+    """Whether only events of the person itself can change how its events meet the condition."""
+    if isinstance(condition, CohortCondition) or condition.subject is Subject.GROUP:
+        return False
+    return not SPELLINGS.get(condition.operator, condition.operator).startswith("is_date")
