@@ -175,9 +175,7 @@ class _Making:
             return None
         self.id, digest, as_of, stored_before = rows[0]
         if digest == digest_of_units(self.exposure) and as_of <= self.exposure.end:
-            return changes.changed(
-                project_id=self.exposure.project_id, stored_before=stored_before, as_of=as_of, end=self.exposure.end
-            )
+            return changes.changed(self.exposure, rollup_id=self.id, stored_before=stored_before, as_of=as_of)
         return None
 
     def _begin(self) -> None:

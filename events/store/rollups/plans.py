@@ -8,7 +8,7 @@ from typing import Any
 
 from common.matching import SPELLINGS
 from events.store.measures import AggregatePlan, Funnel, Mean, Ratio, Value
-from events.store.plans import CohortCondition, Condition, ExposurePlan, Selection, Subject
+from events.store.plans import CohortCondition, Condition, ExposurePlan, PropertyCondition, Selection, Subject
 
 # Changed whenever the same events would give other values.
 _VERSION = 1
@@ -20,8 +20,15 @@ def has_units(plan: ExposurePlan) -> bool:
     What cohorts and groups say may change without an event of the person, and so may an activation with the exposure;
     dates may be relative to the moment of reading.
     """
-    conditions = [*plan.test_account_conditions, *_conditions(plan.selection)]
-    return plan.unit_group is None and plan.activation is None and all(map(_is_own, conditions))
+    return plan.unit_group is None and plan.activation is None and all(map(_is_own, _conditions_on_units(plan)))
+
+
+def depends_on_persons(plan: ExposurePlan) -> bool:
+    """Whether properties of persons decide who is a unit."""
+    return any(
+        isinstance(condition, PropertyCondition) and condition.subject is Subject.PERSON
+        for condition in _conditions_on_units(plan)
+    )
 
 
 def has_values(plan: AggregatePlan) -> bool:
@@ -56,6 +63,10 @@ def digest_of_values(plan: AggregatePlan) -> str:
 def _digest(document: dict[str, Any]) -> str:
     written = json.dumps([_VERSION, document], default=str, sort_keys=True)
     return hashlib.sha256(written.encode()).hexdigest()
+
+
+def _conditions_on_units(plan: ExposurePlan) -> list[Condition]:
+    return [*plan.test_account_conditions, *_conditions(plan.selection)]
 
 
 def _conditions(selection: Selection | None) -> Iterator[Condition]:

@@ -55,7 +55,7 @@ class RolledUpUnits:
         if row is None:
             return None
         rollup_id, stored_before, as_of, by_day = row
-        persons = changes.changed(project_id=plan.project_id, stored_before=stored_before, as_of=as_of, end=plan.end)
+        persons = changes.changed(plan, rollup_id=rollup_id, stored_before=stored_before, as_of=as_of)
         if persons is None:
             return None
         return cls(plan, experiment_id=experiment_id, rollup_id=rollup_id, by_day=by_day, persons=persons)

@@ -418,3 +418,34 @@ def test_deleted_project__leaves_nothing(project: Project, capture: Callable[...
     delete_project(project=project)
     for model in (Rollup, RollupMeasure, RollupUnit, RollupValue):
         assert not model.objects.exists(), model
+
+
+@pytest.mark.django_db
+def test_changed__who_is_not_exposed__does_not_matter(
+    project: Project,
+    capture: Callable[..., None],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exposure = plan_of(project)
+    some_traffic(capture)
+    an_hour_passes()
+    roll_up(*measured(exposure))
+    an_hour_passes()
+    monkeypatch.setattr(changes, "MOST", 3)
+    time = (START + timedelta(hours=5)).isoformat()
+    capture(*(event("bought", f"passer-by-{number}", timestamp=time) for number in range(20)))
+    assert used_for(exposure)
+    # With a property of persons among the criteria any event of theirs may expose them.
+    by_person = plan_of(project, test_account_conditions=(STAFF,))
+    roll_up(*measured(by_person))
+    assert not used_for(by_person)
+    # A call of the flag, and a merge into somebody who is exposed.
+    roll_up(*measured(exposure))
+    an_hour_passes()
+    capture(
+        call("passer-by-1", "test", START + timedelta(hours=6)),
+        event("$merge_dangerously", "passer-by-2", properties={"alias": "user-1"}),
+    )
+    assert same_both_ways(exposure)
+    with snapshot():
+        assert event_store().expose(exposure, preaggregated_for=EXPERIMENT).by_day().total("test") == 4
