@@ -3,7 +3,7 @@
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from experiments.results import preaggregation, recalculations, rollups, schedule, timeseries
+from experiments.results import preaggregation, recalculations, removal, rollups, schedule, timeseries
 
 
 @app.periodic(cron="*/5 * * * *")
@@ -37,3 +37,10 @@ def recalculate_timeseries(recalculation_id: str) -> None:
 def queue_timeseries(timestamp: int) -> int:
     """Every minute: queue the timeseries that are due, and recalculations whose worker is gone."""
     return schedule.queue_due(now=timezone.now()) + recalculations.resume_abandoned()
+
+
+@app.periodic(cron="53 3 * * *")
+@app.task(name="experiments.remove_old_answers", queueing_lock="experiments.remove_old_answers", retry=3)
+def remove_old_answers(timestamp: int) -> int:
+    """Daily: remove the stored answers and ended recalculations that nothing reads any more."""
+    return removal.remove_old(now=timezone.now())

@@ -30,6 +30,9 @@ class ExperimentMetricResult(models.Model):
     """A point of a metric's timeseries: what was known from the start up to `query_to`, or why it is not known.
 
     The metric may be inline or saved, and gone since; its fingerprint says which computation the point belongs to.
+
+    Points need no removal. Whoever asks for an earlier fingerprint still gets its series, and a day has at most two
+    points: one up to the moment of the daily calculation, one up to midnight. They go with their experiment.
     """
 
     experiment = models.ForeignKey("experiments.Experiment", on_delete=models.CASCADE, related_name="metric_results")
@@ -64,7 +67,10 @@ class ExperimentMetricResult(models.Model):
 
 
 class TimeseriesRecalculation(models.Model):
-    """A request to compute all points of a metric's timeseries anew; a restart goes on after `last_successful_date`."""
+    """A request to compute all points of a metric's timeseries anew; a restart goes on after `last_successful_date`.
+
+    Nobody reads one that is over; the daily removal (results/removal.py) takes it away some time later.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     experiment = models.ForeignKey("experiments.Experiment", on_delete=models.CASCADE, related_name="recalculations")

@@ -63,7 +63,14 @@ def answer(spec: AnalysisSpec, *, compute: Compute, refresh: bool = False) -> An
                 raise
             return last
         StoredAnswer.objects.update_or_create(
-            key=key, defaults={"experiment_id": spec.experiment_id, "body": body, "computed_at": now}
+            key=key,
+            defaults={
+                "experiment_id": spec.experiment_id,
+                "question": spec.question,
+                "is_final": spec.is_final,
+                "body": body,
+                "computed_at": now,
+            },
         )
     return Answered(key=key, body=body, computed_at=now, fresh_until=now + span, is_cached=False)
 

@@ -21,7 +21,7 @@ from experiments.results.health import minimum_detectable_effect
 from experiments.results.report import ListedMetric
 from experiments.results.selections import Selections
 from experiments.results.settings import Settings, baseline_of, settings_of
-from experiments.results.spec import AnalysisSpec
+from experiments.results.spec import ASKED_EXPOSURES, AnalysisSpec
 from projects.models import Project
 
 # What of a metric says nothing about its numbers; whether a change is welcome is told after they are known.
@@ -104,7 +104,7 @@ def exposures(
     design = design_at(timezone.now())
     spec = AnalysisSpec(
         experiment_id=experiment.pk,
-        kind="asked exposures",
+        kind=ASKED_EXPOSURES,
         design=design,
         parts=(question.start is None, question.end is None),
     )
@@ -183,6 +183,7 @@ def _metric_spec(
             experiment.end_date is None,
             mode,
         ),
+        asked=(nameless, mode),
     )
 
 

@@ -14,17 +14,22 @@ from experiments.results.health import minimum_detectable_effect
 
 # Changed whenever the same events would give other numbers.
 ENGINE = 2
+ASKED_EXPOSURES = "asked exposures"
 _OPEN = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisSpec:
-    """Everything that an answer depends on but the events. `digest` is the same for equal values only."""
+    """Everything that an answer depends on but the events. `digest` is the same for equal values only.
+
+    `asked` is what of it was asked for; the rest is how the experiment was set up then.
+    """
 
     experiment_id: int
     kind: str
     design: Design
     parts: tuple[Any, ...]
+    asked: tuple[Any, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -41,8 +46,17 @@ class AnalysisSpec:
             "shares": dict(self.design.shares),
             "parts": self.parts,
         }
-        text = json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(value)
+
+    @property
+    def question(self) -> str:
+        """64 hexadecimal digits: those of all answers of the experiment to the same question."""
+        return _digest([self.kind, *self.asked])
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the experiment's own window is closed; one that somebody asked for says nothing of that."""
+        return self.kind != ASKED_EXPOSURES and not self.design.is_open
 
 
 def spec_of(
@@ -65,7 +79,13 @@ def spec_of(
             # Some warnings are for experiments that run. An end in the future leaves the window open.
             experiment.end_date is None,
         ),
+        asked=(breakdown,),
     )
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
