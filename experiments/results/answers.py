@@ -1,7 +1,8 @@
 """Results as clients read them. Numbers are finite, or null with a code that says why."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -169,6 +170,7 @@ def exposures_answer(
     """The exposures over time, cumulative, one entry per day of the window in the project's time zone."""
     plan = design.exposure
     days = _days(plan.start, plan.end, zone=ZoneInfo(plan.zone))
+    shown_days = [day.isoformat() for day in days]
     arms = list(design.variants)
     if counts.totals.get(MULTIPLE):
         arms.append(MULTIPLE)
@@ -176,8 +178,8 @@ def exposures_answer(
         "timeseries": [
             {
                 "variant": arm,
-                "days": [day.isoformat() for day in days],
-                "exposure_counts": _cumulative(counts.by_day.get((arm, day), 0) for day in days),
+                "days": shown_days,
+                "exposure_counts": list(accumulate(counts.by_day.get((arm, day), 0) for day in days)),
             }
             for arm in arms
         ],
@@ -201,11 +203,3 @@ def mismatch_answer(mismatch: SampleRatioMismatch | None) -> dict[str, Any] | No
 def _days(start: datetime, end: datetime, *, zone: ZoneInfo) -> Sequence[date]:
     first, last = day_of(start, zone), day_of(end, zone)
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
-
-
-def _cumulative(numbers: Iterable[int]) -> list[int]:
-    total, shown = 0, []
-    for one in numbers:
-        total += one
-        shown.append(total)
-    return shown
