@@ -49,7 +49,7 @@ def running(programs: Mapping[str, Program], *, directory: Path) -> Iterator[Cal
             children[name] = subprocess.Popen(
                 [sys.executable, *program.arguments],
                 cwd=directory,
-                env={**program.environment, lifeline.VARIABLE: str(reading_end)},
+                env={**program.environment, **lifeline.passed_on(reading_end)},
                 pass_fds=[reading_end],
                 stdin=subprocess.DEVNULL,
                 # Ctrl-C in the terminal reaches this process only, which then stops the others one after the other.
