@@ -198,37 +198,50 @@ def _bounds_join(tables: list[str]) -> str:
 
 def _retention_values(parts: Parts, measure: Retention) -> tuple[list[str], str]:
     """Only units that started; y is 1 for those that came back."""
-    direction = "DESC" if measure.anchored_at_last else "ASC"
-    window = "" if parts.window is None else f" AND rows.time <= units.first_time + {parts.bind(parts.window)}"
     matured = ""
     if parts.plan.matured_only:
         span = timedelta(seconds=measure.last * _SECONDS[measure.unit])
         matured = f"WHERE anchors.time + {parts.bind(span)} <= {parts.bind(parts.plan.exposure.end)}"
+    if measure.comes_back_later:
+        completions, another = parts.rows_of_step(measure.completion), ""
+    else:
+        completions, another = parts.rows_with_uuid(measure.completion), "AND anchors.uuid <> rows.uuid"
     tables = [
         f"units AS MATERIALIZED ({parts.units(matured=False)})",
-        f"""anchors AS (
-            SELECT DISTINCT ON (units.unit) units.unit, units.breakdown, units.arm, rows.time, rows.uuid
-            FROM ({parts.rows_with_uuid(measure.start)}) AS rows
-            JOIN units ON units.unit = rows.unit AND rows.time >= units.first_time{window}
-            ORDER BY units.unit, rows.time {direction}, rows.uuid {direction}
-        )""",
+        f"anchors AS MATERIALIZED ({_anchors(parts, measure)})",
         f"""returned AS (
             SELECT DISTINCT anchors.unit
-            FROM ({parts.rows_with_uuid(measure.completion)}) AS rows
-            JOIN anchors ON anchors.unit = rows.unit AND anchors.uuid <> rows.uuid AND rows.time >= anchors.time
+            FROM ({completions}) AS rows
+            JOIN anchors ON anchors.unit = rows.unit AND rows.time >= anchors.time {another}
             WHERE {_came_back(parts, measure)}
         )""",
     ]
     return (
         tables,
         f"""
-        SELECT anchors.unit, anchors.breakdown, anchors.arm,
+        SELECT units.unit, units.breakdown, units.arm,
                CASE WHEN returned.unit IS NULL THEN 0 ELSE 1 END::float8 AS y,
                0::float8 AS x, NULL::float8 AS d, NULL::float8 AS dx
-        FROM anchors LEFT JOIN returned ON returned.unit = anchors.unit
+        FROM anchors JOIN units ON units.unit = anchors.unit LEFT JOIN returned ON returned.unit = anchors.unit
         {matured}
     """,
     )
+
+
+def _anchors(parts: Parts, measure: Retention) -> str:
+    """The first or last start of each unit: unit, time and, where a start may complete another, uuid."""
+    window = "" if parts.window is None else f" AND rows.time <= units.first_time + {parts.bind(parts.window)}"
+    counts = f"units.unit = rows.unit AND rows.time >= units.first_time{window}"
+    if measure.comes_back_later:
+        end = "max" if measure.anchored_at_last else "min"
+        rows = parts.rows_of_step(measure.start)
+        return f"SELECT rows.unit, {end}(rows.time) AS time FROM ({rows}) AS rows JOIN units ON {counts} GROUP BY 1"
+    direction = "DESC" if measure.anchored_at_last else "ASC"
+    return f"""
+        SELECT DISTINCT ON (rows.unit) rows.unit, rows.time, rows.uuid
+        FROM ({parts.rows_with_uuid(measure.start)}) AS rows JOIN units ON {counts}
+        ORDER BY rows.unit, rows.time {direction}, rows.uuid {direction}
+    """
 
 
 def _came_back(parts: Parts, measure: Retention) -> str:

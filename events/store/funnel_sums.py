@@ -16,46 +16,37 @@ from uuid import UUID
 
 from django.db import connection
 
-from events.store import actors, exposed
+from events.store import actors, exposed, plain_funnels
 from events.store.conditions import Statement, any_of
-from events.store.exposures import FLAG_CALL
+from events.store.funnel_kinds import LAYERS, is_plain, needs_attempts, window_of
 from events.store.funnels import Row, furthest_step
 from events.store.measures import Actors, AggregatePlan, Aggregates, Funnel, FunnelOrder, Sums
 from events.store.parts import Parts
 
-# Without a window of its own a funnel has this one.
-LONGEST_ATTEMPT = timedelta(days=3 * 365)
 _MICROSECONDS = 1_000_000
 _ROWS_AT_ONCE = 10_000
 _BITS = 62  # of a bigint that stays positive
-# More steps than that are followed in memory: each is another layer of the statement.
-_LAYERS = 20
 
 
-def needs_attempts(plan: AggregatePlan, measure: Funnel) -> bool:
-    """Whether other rows than a unit's first exposure may matter: those from which an attempt may begin.
-
-    They do not when the first exposure leaves time for everything and no step can be an exposure itself.
-    """
-    exposure = plan.exposure
-    leaves_time = _window_of(plan) >= exposure.end - exposure.start
-    # The name of a step's events, None when they may have any.
-    names = [step.event for selection in measure.steps for step in selection.steps]
-    of_flag_calls = exposure.selection is None and exposure.activation is None
-    return not (
-        measure.order is FunnelOrder.ORDERED
-        and leaves_time
-        and of_flag_calls
-        and all(name not in (None, FLAG_CALL) for name in names)
-    )
-
-
-def _window_of(plan: AggregatePlan) -> timedelta:
-    return LONGEST_ATTEMPT if plan.window_seconds is None else timedelta(seconds=plan.window_seconds)
+def _plain_sums(parts: Parts, measure: Funnel) -> Aggregates:
+    found: Aggregates = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH {plain_funnels.reached(parts, measure)}"
+            " SELECT breakdown, arm, reached, came_before, count(*) FROM reached GROUP BY 1, 2, 3, 4",
+            parts.statement.parameters,
+        )
+        for values, arm, reached, came_before, units in cursor.fetchall():
+            sums = found.setdefault((tuple(values), arm), Sums(step_counts=[0] * len(measure.steps)))
+            sums.n += units
+            add_to(sums, reached=reached, came_before=came_before, units=units)
+    return found
 
 
 def funnel_sums(parts: Parts, measure: Funnel) -> Aggregates:
     """The sums of a funnel over the units in their tables; the rows of attempts are there if they are needed."""
+    if is_plain(parts.plan, measure):
+        return _plain_sums(parts, measure)
     sums = _Followed(parts, measure, with_attempts=needs_attempts(parts.plan, measure))
     found = sums.units()
     if sums.is_for_sql:
@@ -72,6 +63,13 @@ def funnel_values(parts: Parts, measure: Funnel) -> Iterator[tuple[UUID, int, bo
 
     Otherwise as `funnel_sums`.
     """
+    if is_plain(parts.plan, measure):
+        yield from _streamed(
+            f"WITH {plain_funnels.reached(parts, measure)}"
+            " SELECT unit, reached, came_before FROM reached WHERE reached > 0 OR came_before",
+            parts.statement,
+        )
+        return
     followed = _Followed(parts, measure, with_attempts=needs_attempts(parts.plan, measure))
     close: list[UUID] = []
     if followed.is_for_sql:
@@ -103,7 +101,7 @@ def funnel_actors(parts: Parts, measure: Funnel, *, values: Collection[tuple[str
     """A sample of the units by their furthest step; the rows of attempts are in their table."""
     plan = parts.plan
     followed = _Followed(parts, measure, with_attempts=True)
-    sampling = actors.Sampling(measure, window=_window_of(plan) // timedelta(microseconds=1), values=values)
+    sampling = actors.Sampling(measure, window=window_of(plan) // timedelta(microseconds=1), values=values)
     sampling.add_units(followed.listed(only=None))
     parts = followed.parts()
     with connection.cursor() as cursor:
@@ -129,7 +127,7 @@ class _Followed:
     @property
     def is_for_sql(self) -> bool:
         """Whether SQL can follow most of the units."""
-        return self.measure.order is FunnelOrder.ORDERED and self.steps <= _LAYERS
+        return self.measure.order is FunnelOrder.ORDERED and self.steps <= LAYERS
 
     @property
     def steps(self) -> int:
@@ -183,7 +181,7 @@ class _Followed:
 
     def _followed(self, parts: Parts) -> str:
         """The tables `units` and `followed`."""
-        window = parts.bind(_window_of(self.plan))
+        window = parts.bind(window_of(self.plan))
         frame = "OVER (PARTITION BY unit ORDER BY time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
         last = 2**self.steps
         begun = f"max(CASE WHEN mask & 1 <> 0 THEN time END) {frame}" if self.with_attempts else "first_time"
@@ -227,7 +225,7 @@ class _Followed:
 
     def looked_at(self, *, only: Collection[Any] | None) -> Iterator[tuple[tuple[Any, ...], int, bool]]:
         """Per unit, as `listed` names it: its furthest step, and whether the last came before the exposure."""
-        microseconds = _window_of(self.plan) // timedelta(microseconds=1)
+        microseconds = window_of(self.plan) // timedelta(microseconds=1)
         for named, rows, _ in self.listed(only=only):
             first = named[3]
             reached = furthest_step(

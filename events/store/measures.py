@@ -99,6 +99,11 @@ class Retention:
     unit: RetentionUnit
     anchored_at_last: bool = False
 
+    @property
+    def comes_back_later(self) -> bool:
+        """Whether a completion is later than the start, so that it is another event in any case."""
+        return self.first > 0
+
 
 Measure = Mean | Ratio | Funnel | Retention
 

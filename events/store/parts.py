@@ -64,9 +64,15 @@ class Parts:
             column = f", {_taken(self, kind)} AS {'value' if kind[0] is None else 'mark'}"
         return self.rows(value.selection, columns=column)
 
+    def rows_of_step(self, selection: Selection) -> str:
+        """Matching events with nothing more."""
+        if self.shared is not None and selection in self.shared.bits:
+            return self._shared_rows(self.shared, selection, columns="")
+        return self.rows(selection)
+
     def rows_with_uuid(self, selection: Selection) -> str:
         """Matching events with their uuid."""
-        if self.shared is not None and selection in self.shared.bits:
+        if self.shared is not None and self.shared.with_uuids and selection in self.shared.bits:
             return self._shared_rows(self.shared, selection, columns=", shared.uuid")
         return self.rows(selection, columns=", events.uuid")
 
@@ -88,7 +94,9 @@ class Parts:
             f"THEN {_taken(self, kind)} END AS {name}"
             for kind, name in shared.columns.items()
         )
-        filled = ["time", "uuid", "mask", *shared.columns.values()]
+        filled = ["time", "mask", *shared.columns.values()]
+        if shared.with_uuids:
+            filled.append("uuid")
         conditions = [any_of(list(tests.values()))]
         names = {step.event for selection in shared.bits for step in selection.steps}
         if None not in names:
@@ -155,7 +163,7 @@ class Parts:
 
     def rows_of_steps(self, steps: Sequence[Selection], *, number: str) -> str:
         """Events that match any step, as `rows` selects them, with uuid and a mask: bit k says that step k matches."""
-        if self.shared is not None and self.shared.holds(steps):
+        if self.shared is not None and self.shared.with_uuids and self.shared.holds(steps):
             places = [1 << self.shared.bits[step] for step in steps]
             moved = " + ".join(
                 f"CASE WHEN shared.mask & {place} <> 0 THEN {2**bit}::{number} ELSE 0 END"

@@ -8,6 +8,7 @@ are taken of it. Measures for which there is no room read for themselves.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from events.store.funnel_kinds import is_plain
 from events.store.measures import AggregatePlan, Funnel, Math, Mean, Ratio, Retention, Value
 from events.store.plans import Selection
 
@@ -48,6 +49,8 @@ class SharedRows:
     # The selections whose rows a value is taken of.
     needed_by: dict[Taken, list[Selection]] = field(default_factory=dict)
     lookback_seconds: int = 0
+    # Whether rows have to be told apart.
+    with_uuids: bool = False
 
     def serves(self, plan: AggregatePlan) -> bool:
         """Whether the rows begin early enough for the plan."""
@@ -79,6 +82,7 @@ def _add(shared: SharedRows, plan: AggregatePlan) -> int:
     )
     if not has_room or any(value.of_sessions for value in values):
         return 0
+    shared.with_uuids |= _needs_uuids(plan)
     for selection in selections:
         shared.bits.setdefault(selection, len(shared.bits))
     for kind in new:
@@ -90,6 +94,13 @@ def _add(shared: SharedRows, plan: AggregatePlan) -> int:
         if kind is not None:
             shared.needed_by.setdefault(kind, []).append(value.selection)
     return 1 if isinstance(plan.measure, Mean | Funnel) else 2
+
+
+def _needs_uuids(plan: AggregatePlan) -> bool:
+    measure = plan.measure
+    if isinstance(measure, Funnel):
+        return not is_plain(plan, measure)
+    return isinstance(measure, Retention) and not measure.comes_back_later
 
 
 def _count(shared: SharedRows, *, numbers: bool) -> int:

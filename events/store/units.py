@@ -10,7 +10,8 @@ from django.db import connection
 from events.store import aggregates, exposed, shared_rows
 from events.store.base import Exposures, StoreTimeout
 from events.store.conditions import Statement, moment_of
-from events.store.funnel_sums import funnel_actors, funnel_sums, needs_attempts
+from events.store.funnel_kinds import needs_attempts
+from events.store.funnel_sums import funnel_actors, funnel_sums
 from events.store.limits import stopped_at_the_limit
 from events.store.measures import Actors, AggregatePlan, Aggregates, Funnel, Mean, Ratio, Retention, Sums
 from events.store.parts import Parts
