@@ -128,6 +128,10 @@ def _values(parts: Parts, value: Value, *, name: str, lookback: bool) -> str:
     if value.of_sessions:
         return _session_values(parts, value, name=name)
     aggregate = _ROWS_OF_MATH[value.math]
+    if parts.window is None and not lookback and parts.all_count(value.selection):
+        return f"""{name} AS (
+            SELECT rows.unit, {aggregate} AS y FROM ({parts.rows_of_value(value)}) AS rows GROUP BY rows.unit
+        )"""
     columns = f"{aggregate} FILTER (WHERE {parts.is_after()}) AS y"
     if lookback:
         columns += f", {aggregate} FILTER (WHERE {parts.is_before()}) AS x"
@@ -234,8 +238,10 @@ def _anchors(parts: Parts, measure: Retention) -> str:
     counts = f"units.unit = rows.unit AND rows.time >= units.first_time{window}"
     if measure.comes_back_later:
         end = "max" if measure.anchored_at_last else "min"
-        rows = parts.rows_of_step(measure.start)
-        return f"SELECT rows.unit, {end}(rows.time) AS time FROM ({rows}) AS rows JOIN units ON {counts} GROUP BY 1"
+        rows = f"({parts.rows_of_step(measure.start)}) AS rows"
+        if parts.window is not None or not parts.all_count(measure.start):
+            rows += f" JOIN units ON {counts}"
+        return f"SELECT rows.unit, {end}(rows.time) AS time FROM {rows} GROUP BY 1"
     direction = "DESC" if measure.anchored_at_last else "ASC"
     return f"""
         SELECT DISTINCT ON (rows.unit) rows.unit, rows.time, rows.uuid

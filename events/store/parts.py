@@ -70,6 +70,10 @@ class Parts:
             return self._shared_rows(self.shared, selection, columns="")
         return self.rows(selection)
 
+    def all_count(self, selection: Selection) -> bool:
+        """Whether the rows of the selection are those from their unit's exposure on, as they were read for all."""
+        return self.shared is not None and selection in self.shared.bits and not self.shared.lookback_seconds
+
     def rows_with_uuid(self, selection: Selection) -> str:
         """Matching events with their uuid."""
         if self.shared is not None and self.shared.with_uuids and selection in self.shared.bits:
@@ -97,18 +101,22 @@ class Parts:
         filled = ["time", "mask", *shared.columns.values()]
         if shared.with_uuids:
             filled.append("uuid")
-        conditions = [any_of(list(tests.values()))]
+        conditions = []
         names = {step.event for selection in shared.bits for step in selection.steps}
         if None not in names:
-            # Said again in a form for which the index on names serves.
-            conditions.insert(0, f"events.event = ANY({part.bind(sorted(name for name in names if name is not None))})")
+            # In a form for which the index on names serves.
+            conditions.append(f"events.event = ANY({part.bind(sorted(name for name in names if name is not None))})")
+        if not all(selection.is_of_names for selection in shared.bits):
+            conditions.append(any_of(list(tests.values())))
         rows = self._rows(part, columns=f", events.uuid, {mask} AS mask{columns}", conditions=conditions)
+        since = "units.first_time"
+        if self.lookback is not None:
+            since += f" - {self.bind(self.lookback)}"
         return f"""
             INSERT INTO {shared_rows.ROWS} ({self.unit}, {", ".join(filled)})
             SELECT rows.unit, {", ".join(f"rows.{name}" for name in filled)}
             FROM ({rows}) AS rows
-            JOIN {UNITS} units ON units.{self.unit} = rows.unit
-                AND rows.time >= units.first_time - {self.bind(self.lookback or timedelta())}
+            JOIN {UNITS} units ON units.{self.unit} = rows.unit AND rows.time >= {since}
         """
 
     def _rows(self, part: Statement, *, columns: str, conditions: list[str]) -> str:

@@ -9,16 +9,16 @@ from events.store.parts import Parts
 def reached(parts: Parts, measure: Funnel) -> str:
     """Tables that end in `reached (unit, breakdown, arm, reached, came_before)`: a row per exposed unit."""
     tables = [f"units AS MATERIALIZED ({parts.units()})"]
-    before, since = "units", "first_time"
     for number, step in enumerate(measure.steps, start=1):
+        rows = f"({parts.rows_of_step(step)}) AS rows"
+        if number > 1:
+            before = f"step_{number - 1}"
+            rows += f" JOIN {before} ON {before}.unit = rows.unit AND rows.time >= {before}.time"
+        elif not parts.all_count(step):
+            rows += " JOIN units ON units.unit = rows.unit AND rows.time >= units.first_time"
         tables.append(
-            f"""step_{number} AS MATERIALIZED (
-                SELECT rows.unit, min(rows.time) AS time FROM ({parts.rows_of_step(step)}) AS rows
-                JOIN {before} ON {before}.unit = rows.unit AND rows.time >= {before}.{since}
-                GROUP BY rows.unit
-            )"""
+            f"step_{number} AS MATERIALIZED (SELECT rows.unit, min(rows.time) AS time FROM {rows} GROUP BY rows.unit)"
         )
-        before, since = f"step_{number}", "time"
     came_before, joins = "FALSE", ""
     if parts.lookback is not None:
         tables.append(

@@ -65,6 +65,11 @@ class Selection:
     steps: tuple[Step, ...]
     conditions: tuple[Condition, ...] = ()
 
+    @property
+    def is_of_names(self) -> bool:
+        """Whether nothing but their names tells which events it selects."""
+        return self.steps == tuple(Step(event=step.event) for step in self.steps if step.event) and not self.conditions
+
 
 EVERY_EVENT = Selection(steps=(Step(),))
 
