@@ -49,6 +49,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "experiments_service.request_log.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "experiments_service.sdk_lane.SDKLane",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "experiments_service.cors.CORSMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -58,6 +59,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "feature_flags.freshness.FreshAfterWrites",
 ]
+
+# With and without trailing slash.
+SDK_LANE: tuple[str, ...] = ("/flags", "/decide", "/ofrep/v1/evaluate/flags", "/batch", "/capture", "/e", "/i/v0/e")
 
 ROOT_URLCONF = "experiments_service.urls"
 WSGI_APPLICATION = "experiments_service.wsgi.application"
