@@ -69,7 +69,10 @@ class ExposedUnits(Protocol):
 
     @property
     def is_precomputed(self) -> bool:
-        """Whether something kept in advance was used."""
+        """Whether the exposures come from something kept in advance."""
+
+    def is_precomputed_for(self, plan: AggregatePlan) -> bool:
+        """Whether the sums of a measure, which have been asked for, come from something kept in advance."""
 
     def by_day(self) -> Exposures:
         """How many units were exposed, by arm and day."""

@@ -49,6 +49,10 @@ class ExposedUnits:
         found = _fetched(exposed.counted_by_day(self.plan, statement), statement)
         return Exposures(by_day={(arm, day): units for arm, day, units in found})
 
+    def is_precomputed_for(self, plan: AggregatePlan) -> bool:
+        """Whether the units were kept in advance; the events of the measure are read either way."""
+        return self.is_precomputed
+
     def expect(self, plans: Sequence[AggregatePlan]) -> None:
         """Read the events of these plans at once, for what is asked afterwards. Answers are the same without it."""
         shared = shared_by(plans)

@@ -43,7 +43,7 @@ def metric_answer(
 ) -> dict[str, Any]:
     """The `result` of one metric, inferred by `method`. `warnings` are the findings that concern it.
 
-    `is_precomputed`: from exposures kept in advance.
+    `is_precomputed`: from something kept in advance.
     """
     whole = _comparison(metric, result.whole, with_covariate=result.with_covariate, method=method)
     broken_down = None

@@ -54,6 +54,7 @@ class MetricOutcome:
     listed: ListedMetric
     metric: metrics.Metric | None = None
     result: MetricResult | None = None
+    is_precomputed: bool = False
     error: tuple[str, str] | None = None
 
 
@@ -67,7 +68,6 @@ class Cut:
     counts: ExposureCounts
     risk: BiasRisk | None
     outcomes: tuple[MetricOutcome, ...]
-    is_precomputed: bool = False
 
 
 def timeout_seconds() -> float:
@@ -155,7 +155,6 @@ def take_cut(
         counts=counts,
         risk=risk_of(counts, design, is_running=experiment.end_date is None),
         outcomes=outcomes,
-        is_precomputed=units.is_precomputed,
     )
 
 
@@ -239,7 +238,8 @@ def _outcomes(
         except StoreTimeout:
             yield MetricOutcome(listed=place, metric=metric, error=(TIMED_OUT, timeout_text()))
         else:
-            yield MetricOutcome(listed=place, metric=metric, result=result)
+            kept = units.is_precomputed_for(plan)
+            yield MetricOutcome(listed=place, metric=metric, result=result, is_precomputed=kept)
 
 
 def results_answer(experiment: Experiment, cut: Cut, *, computed_at: datetime) -> dict[str, Any]:
@@ -284,7 +284,7 @@ def result_answer(outcome: MetricOutcome, cut: Cut, found: Sequence[health.Findi
         outcome.result,
         method=cut.settings.method,
         warnings=warnings,
-        is_precomputed=cut.is_precomputed,
+        is_precomputed=outcome.is_precomputed,
     )
 
 

@@ -19,6 +19,7 @@ MOST = 20_000
 _SETTLED = """
 SELECT least(clock_timestamp(), min(xact_start)) - interval '1 minute' FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
+  AND backend_type NOT IN ('autovacuum worker', 'walsender')
 """
 # All ids, as stored, of the persons: these, and those that others have become part of. Of the persons that do something
 # only those matter who have a value already, or may have been exposed now.

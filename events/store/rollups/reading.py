@@ -76,6 +76,10 @@ class RolledUpUnits:
         """How many units were exposed, by arm and day."""
         return self._exposures
 
+    def is_precomputed_for(self, plan: AggregatePlan) -> bool:
+        """Whether the rollup knows of the measure, or else whether the units were kept in advance."""
+        return plan in self._sums or (self._all is not None and self._all.is_precomputed)
+
     def expect(self, plans: Sequence[AggregatePlan]) -> None:
         """Compute what the rollup knows of, and read the events of the rest at once."""
         if self._all is not None:

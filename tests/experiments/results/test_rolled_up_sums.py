@@ -328,6 +328,7 @@ def test_measure_that_is_not_rolled_up__is_computed_beside_the_others(
         assert rolled_up.is_precomputed
         rolled_up.expect([known, matured])
         found = [rolled_up.aggregate(plan) for plan in (known, broken_down, matured, known)]
+        assert [rolled_up.is_precomputed_for(plan) for plan in (known, broken_down, matured)] == [True, False, False]
         assert direct.aggregate(known) != {}
     with snapshot():
         direct = event_store().expose(exposure)
