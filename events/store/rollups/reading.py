@@ -93,7 +93,7 @@ class RolledUpUnits:
                 with stopped_at_the_limit():
                     self._sums[plan] = self._summed(plan)
             except StoreTimeout:
-                # Its reader is told.
+                # It is read from the events with the rest.
                 continue
         rest = [plan for plan in plans if plan not in self._sums]
         if rest:
