@@ -1,6 +1,6 @@
 """The answers of a project's flags for one asker: what was sent, overlaid on what is stored, put to the evaluator."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -33,7 +33,19 @@ class Asked:
     reads_person: bool = True
 
 
-Answers = list[tuple[Flag, Evaluation]]
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Flags and their answers, in the same order. `any_failed` says whether one of the flags could not be evaluated."""
+
+    flags: Sequence[Flag]
+    evaluations: Sequence[Evaluation]
+    any_failed: bool
+
+    def __iter__(self) -> Iterator[tuple[Flag, Evaluation]]:
+        return zip(self.flags, self.evaluations, strict=True)
+
+
+NO_ANSWERS = Answers((), (), any_failed=False)
 
 
 def answers(*, project: ProjectDefinitions, asked: Asked, selection: Selection, now: datetime) -> Answers:
@@ -55,7 +67,7 @@ def answers(*, project: ProjectDefinitions, asked: Asked, selection: Selection, 
                 flags=sorted(unkept),
                 hash_key=asked.anonymous_id,
             )
-    return [(flag, found[flag.id]) for flag in selection.flags]
+    return Answers(selection.flags, [found[flag.id] for flag in selection.flags], selection.any_fails)
 
 
 def _stored(project: ProjectDefinitions, asked: Asked, needs: Needs) -> StoredIdentity:

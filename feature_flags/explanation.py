@@ -71,7 +71,7 @@ class _Explainer:
 
     def _set(self, index: int, stored: Mapping[str, Any]) -> dict[str, Any]:
         compiled = self.flag.rules.sets[index]
-        alone = self.evaluator.judge(self.flag, compiled)
+        alone = self.evaluator.judge(self.flag, (compiled,))
         properties = [self._property(one, compiled.aggregation) for one in stored.get("properties") or []]
         decided = self.evaluation.enabled and self.evaluation.reason == outcomes.CONDITION_MATCH
         properties_matched = all(one["matched"] for one in properties)

@@ -13,6 +13,7 @@ from common.documents import as_text
 from events.models import GroupType
 from feature_flags import encryption, usage
 from feature_flags.evaluation.definitions import Flag, compile_flag
+from feature_flags.evaluation.outcomes import Evaluation
 from feature_flags.evaluation.project import Definitions, Selection, compile_cohorts, relate
 from feature_flags.models import BucketingIdentifier, FeatureFlag
 from feature_flags.visibility import is_visible
@@ -64,6 +65,8 @@ class ProjectDefinitions:
     source: _Source
     compiled: Mapping[FlagRow, Flag]
     rendered: dict[Any, bytes] = field(default_factory=dict)
+    # The answers that have been written, by shape. They are as many as the definitions know.
+    records: dict[str, dict[Evaluation, bytes]] = field(default_factory=dict)
     selections: dict[tuple[str | None, frozenset[str]], Selection] = field(default_factory=dict)
 
     @property

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from common import sdk_requests
 from feature_flags import visibility
-from feature_flags.answers import Answers, answers
+from feature_flags.answers import NO_ANSWERS, Answers, answers
 from feature_flags.api import flag_records
 from feature_flags.api.browser_config import config_of
 from feature_flags.api.evaluation_request import FlagsRequest, read
@@ -75,7 +75,7 @@ def _asks_config(request: HttpRequest) -> bool:
 def _answer(request: HttpRequest, shape: Shape, *, with_config: bool) -> HttpResponse:
     query = sdk_requests.query(request)
     if request.method == "GET":
-        return json_answer(b"{" + shape([], {}) + b"," + _NOTHING_ASKED + b"," + _identity(request) + b"}")
+        return json_answer(b"{" + shape(NO_ANSWERS, {}) + b"," + _NOTHING_ASKED + b"," + _identity(request) + b"}")
     body = sdk_requests.payload(request, limit=MAX_BYTES, lz64=False)
     sent = read(body, reads_person=query.get("only_use_override_person_properties", "").lower() not in _TRUE)
     if not sent.token:
@@ -87,10 +87,10 @@ def _answer(request: HttpRequest, shape: Shape, *, with_config: bool) -> HttpRes
     request.project_id = project.project_id  # type: ignore[attr-defined]
     if sent.distinct_id is None:
         return plain(400, _NO_DISTINCT_ID)
-    found: Answers = []
+    found = NO_ANSWERS
     if not sent.is_disabled and query.get("only_evaluate_survey_feature_flags", "").lower() not in _TRUE:
         found = _found(request, project, sent)
-    members = [shape(found, project.rendered), _identity(request)]
+    members = [shape(found, project.records), _identity(request)]
     if with_config:
         members.append(config_of(project)[1:-1])
     return json_answer(b"{" + b",".join(members) + b"}")

@@ -15,7 +15,7 @@ from feature_flags.evaluation.outcomes import Evaluation
 
 CONFIG_VERSION = 1
 
-Kept = dict[Any, bytes]
+Kept = dict[str, dict[Evaluation, bytes]]
 # Writes the members of an answer, without the braces around them.
 Shape = Callable[[Answers, Kept], bytes]
 
@@ -44,16 +44,15 @@ def _member(flag: Flag, evaluation: Evaluation, *, with_value: bool) -> bytes:
 
 
 def _records(found: Answers, kept: Kept, *, with_value: bool) -> bytes:
-    failed = False
-    members: list[bytes] = []
-    for flag, evaluation in found:
-        key = (with_value, flag.id, evaluation)
-        member = kept.get(key)
-        if member is None:
-            member = kept[key] = _member(flag, evaluation, with_value=with_value)
-        members.append(member)
-        failed = failed or evaluation.failed
-    errors = b"true" if failed else b"false"
+    written = kept.setdefault("with value" if with_value else "without value", {})
+    try:
+        members = [written[evaluation] for evaluation in found.evaluations]
+    except KeyError:
+        for flag, evaluation in found:
+            if evaluation not in written:
+                written[evaluation] = _member(flag, evaluation, with_value=with_value)
+        members = [written[evaluation] for evaluation in found.evaluations]
+    errors = b"true" if found.any_failed else b"false"
     return b'"errorsWhileComputingFlags":' + errors + b',"flags":{' + b",".join(members) + b"}"
 
 
@@ -74,7 +73,7 @@ def values_and_payloads(found: Answers, kept: Kept) -> bytes:
         {
             "featureFlags": {flag.key: evaluation.value for flag, evaluation in found},
             "featureFlagPayloads": {key: payload for key, payload in payloads.items() if payload is not None},
-            "errorsWhileComputingFlags": _any_failed(found),
+            "errorsWhileComputingFlags": found.any_failed,
         }
     )
 
@@ -82,17 +81,13 @@ def values_and_payloads(found: Answers, kept: Kept) -> bytes:
 def enabled_values(found: Answers, kept: Kept) -> bytes:
     """The value of each enabled flag."""
     values = {flag.key: evaluation.value for flag, evaluation in found if evaluation.enabled}
-    return _members({"featureFlags": values, "errorsWhileComputingFlags": _any_failed(found)})
+    return _members({"featureFlags": values, "errorsWhileComputingFlags": found.any_failed})
 
 
 def enabled_keys(found: Answers, kept: Kept) -> bytes:
     """The keys of the enabled flags."""
     keys = [flag.key for flag, evaluation in found if evaluation.enabled]
-    return _members({"featureFlags": keys, "errorsWhileComputingFlags": _any_failed(found)})
-
-
-def _any_failed(found: Answers) -> bool:
-    return any(evaluation.failed for _, evaluation in found)
+    return _members({"featureFlags": keys, "errorsWhileComputingFlags": found.any_failed})
 
 
 def _members(document: dict[str, Any]) -> bytes:

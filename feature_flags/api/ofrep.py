@@ -50,7 +50,7 @@ def one(request: HttpRequest, key: str) -> HttpResponse:
         return _json(open_feature.failure(key, "FLAG_NOT_FOUND", f"There is no flag {key}."), status=404)
     selection = project.definitions.select([flag])
     found = answers(project=project, asked=asked, selection=selection, now=timezone.now())
-    evaluation = found[0][1] if found else None
+    evaluation = found.evaluations[0] if found.evaluations else None
     answer = open_feature.answer_of(flag, evaluation)
     return _json(answer, status=400 if "errorCode" in answer else 200)
 

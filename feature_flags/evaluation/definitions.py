@@ -39,6 +39,8 @@ class ConditionSet:
     aggregation: int | None
     no_group: Evaluation
     no_match: Evaluation
+    # The same when another group of conditions was passed over for want of a group.
+    no_match_lacking_group: Evaluation
     out_of_rollout: Evaluation
     match: Evaluation | None
     matches: tuple[Evaluation, ...]
@@ -46,10 +48,19 @@ class ConditionSet:
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
-    """Who is kept out; the answer names the holdout."""
+    """Who is kept out; `answer` names the holdout."""
 
-    variant: str
+    answer: Evaluation
     excluded: Bound | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """The answers of a flag that persons enroll in themselves, which `key` of their properties tells."""
+
+    key: str
+    enrolled: Evaluation
+    declined: Evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +68,14 @@ class Rules:
     """What a flag's `filters` say."""
 
     sets: tuple[ConditionSet, ...] = ()
+    # The answer without any group of conditions.
+    no_sets: Evaluation = field(default_factory=lambda: Evaluation(False, outcomes.NO_CONDITION_MATCH))
     variants: tuple[str, ...] = ()
     ends: tuple[Bound, ...] = ()
     payloads: Mapping[str, str] = field(default_factory=dict)
     aggregation: int | None = None
     holdout: Holdout | None = None
-    asks_enrollment: bool = False
+    enrollment: Enrollment | None = None
     early_exit: bool = False
 
     def conditions(self) -> Iterable[Condition]:
@@ -103,8 +116,8 @@ class Flag:
         return self.rules.payloads.get("true" if evaluation.variant is None else evaluation.variant)
 
 
-def compile_rules(filters: Any) -> Rules:
-    """The rules in stored filters. Raises Malformed."""
+def compile_rules(filters: Any, *, key: str) -> Rules:
+    """The rules in the stored filters of the flag with this key. Raises Malformed."""
     document = mapping(filters, "filters")
     aggregation = _aggregation(document.get("aggregation_group_type_index"))
     multivariate = document.get("multivariate")
@@ -120,7 +133,7 @@ def compile_rules(filters: Any) -> Rules:
         payloads=_payloads(document.get("payloads")),
         aggregation=aggregation,
         holdout=_holdout(document.get("holdout")),
-        asks_enrollment=document.get("feature_enrollment") is True,
+        enrollment=_enrollment(key) if document.get("feature_enrollment") is True else None,
         early_exit=document.get("early_exit") is True,
     )
 
@@ -164,6 +177,7 @@ def _condition_set(stored: Any, index: int, aggregation: int | None, variants: t
         else aggregation,
         no_group=Evaluation(False, outcomes.NO_GROUP_TYPE, None, index),
         no_match=Evaluation(False, outcomes.NO_CONDITION_MATCH, None, index),
+        no_match_lacking_group=Evaluation(False, outcomes.NO_CONDITION_MATCH, None, index, lacked_group=True),
         out_of_rollout=Evaluation(False, outcomes.OUT_OF_ROLLOUT_BOUND, None, index),
         match=match,
         matches=matches,
@@ -183,16 +197,24 @@ def _holdout(stored: Any) -> Holdout | None:
     if isinstance(number, bool) or not isinstance(number, int):
         raise Malformed("a holdout has no number")
     excluded = _percentage(document.get("exclusion_percentage"))
-    return Holdout(f"holdout-{number}", _bound(min(max(excluded, 0.0), 100.0)))
+    answer = Evaluation(True, outcomes.HOLDOUT_CONDITION_VALUE, f"holdout-{number}")
+    return Holdout(answer, _bound(min(max(excluded, 0.0), 100.0)))
 
 
-def compile_flag(*, filters: Any, **columns: Any) -> Flag:
+def _enrollment(key: str) -> Enrollment:
+    enrolled, declined = (
+        Evaluation(enabled, outcomes.SUPER_CONDITION_VALUE, condition_index=0) for enabled in (True, False)
+    )
+    return Enrollment(ENROLLMENT_KEY + key, enrolled, declined)
+
+
+def compile_flag(*, filters: Any, key: str, **columns: Any) -> Flag:
     """A flag alone, not yet put in relation to others; `columns` are the further fields of `Flag`.
 
     One whose filters are malformed fails for everybody.
     """
     try:
-        rules = compile_rules(filters)
+        rules = compile_rules(filters, key=key)
     except Malformed:
-        return Flag(rules=Rules(), verdict=outcomes.failure(outcomes.UNREADABLE), **columns)
-    return Flag(rules=rules, **columns)
+        return Flag(key=key, rules=Rules(), verdict=outcomes.failure(outcomes.UNREADABLE), **columns)
+    return Flag(key=key, rules=rules, **columns)

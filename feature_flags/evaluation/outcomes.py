@@ -1,6 +1,7 @@
 """What an evaluation answers, and why."""
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 CONDITION_MATCH: Final = "condition_match"
 NO_CONDITION_MATCH: Final = "no_condition_match"
@@ -26,8 +27,12 @@ _DESCRIPTIONS: Final = {
 }
 
 
-class Evaluation(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
     """The answer of one flag for one subject.
+
+    Few answers of a flag are possible. Each is made once, when the flag is compiled, and is of that flag alone: what
+    has been written of an answer can be found by the object, which hashes faster than its fields would.
 
     `variant` is None for a boolean answer. `condition_index` is the position of the deciding group, None where none
     decided. `failed` says that the flag could not be evaluated; it is then not enabled. `lacked_group` says that some
@@ -60,6 +65,3 @@ class Evaluation(NamedTuple):
 def failure(reason: str) -> Evaluation:
     """The answer of a flag that cannot be evaluated."""
     return Evaluation(False, reason, failed=True)
-
-
-MISSES_DEPENDENCY: Final = Evaluation(False, MISSING_DEPENDENCY)

@@ -17,7 +17,7 @@ from feature_flags.evaluation.conditions import (
     PersonCondition,
     compile_cohort,
 )
-from feature_flags.evaluation.definitions import ENROLLMENT_KEY, Flag
+from feature_flags.evaluation.definitions import Flag
 from feature_flags.evaluation.outcomes import Evaluation
 
 _Leaf = PersonCondition | MetadataCondition | CohortCondition
@@ -101,6 +101,8 @@ class Selection:
     flags: tuple[Flag, ...]
     order: tuple[Flag, ...]
     needs: Needs
+    # Whether one of `flags` cannot be evaluated, whoever asks.
+    any_fails: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,8 @@ class Definitions:
         active = tuple(flag for flag in flags if flag.active)
         reached = ordering.closure([flag.id for flag in active], self.dependencies)
         order = tuple(flag for flag in self.flags if flag.id in reached and flag.active)
-        return Selection(flags=active, order=order, needs=_needs(order, self.cohorts))
+        any_fails = any(flag.verdict is not None and flag.verdict.failed for flag in active)
+        return Selection(flags=active, order=order, needs=_needs(order, self.cohorts), any_fails=any_fails)
 
 
 def relate(*, flags: Iterable[Flag], cohorts: Mapping[int, Cohort], group_types: Mapping[int, str]) -> Definitions:
@@ -144,7 +147,7 @@ def relate(*, flags: Iterable[Flag], cohorts: Mapping[int, Cohort], group_types:
     for flag in by_id.values():
         verdict = flag.verdict
         if verdict is None and not asked[flag.id] <= by_id.keys():
-            verdict = outcomes.MISSES_DEPENDENCY
+            verdict = Evaluation(False, outcomes.MISSING_DEPENDENCY)
         elif verdict is None and flag.id in cyclic:
             verdict = outcomes.failure(outcomes.FLAG_CYCLE)
         elif verdict is None:
@@ -178,7 +181,7 @@ def _cohort_verdict(flag: Flag, cohorts: Mapping[int, Cohort]) -> Evaluation | N
 
 def _needs(flags: Iterable[Flag], cohorts: Mapping[int, Cohort]) -> Needs:
     evaluated = [flag for flag in flags if flag.verdict is None]
-    keys = {ENROLLMENT_KEY + flag.key for flag in evaluated if flag.rules.asks_enrollment}
+    keys = {flag.rules.enrollment.key for flag in evaluated if flag.rules.enrollment is not None}
     metadata, static = False, set[int]()
     for leaf in _person_leaves(evaluated, cohorts):
         if isinstance(leaf, PersonCondition):

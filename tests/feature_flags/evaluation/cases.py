@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,15 @@ EVALUATION: dict[str, Any] = json.loads((_CASES / "evaluation.json").read_text()
 HASH: dict[str, Any] = json.loads((_CASES / "hash.json").read_text())
 NOW = Moment(datetime(2026, 1, 15, 12, tzinfo=UTC))
 EVERYBODY: dict[str, Any] = {"properties": [], "rollout_percentage": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class Told(Evaluation):
+    """An answer that equals every other with the same fields; the evaluator's own are told apart by their flags."""
+
+
+def told(evaluation: Evaluation) -> Told:
+    return Told(**asdict(evaluation))
 
 
 def stored(document: Mapping[str, Any]) -> Flag:
@@ -50,17 +60,18 @@ def subject(distinct_id: str = "user-61", **known: Any) -> Subject:
     return Subject(distinct_id=distinct_id, person=person, moment=NOW, **known)
 
 
-def answer(definitions: Definitions, key: str, who: Subject) -> Evaluation | None:
+def answer(definitions: Definitions, key: str, who: Subject) -> Told | None:
     """The answer of one flag; None when it is inactive."""
     flag = definitions.by_key[key]
-    return Evaluator(definitions, who).all(definitions.select([flag])).get(flag.id)
+    found = Evaluator(definitions, who).all(definitions.select([flag])).get(flag.id)
+    return None if found is None else told(found)
 
 
-def answers(definitions: Definitions, who: Subject) -> dict[str, Evaluation]:
+def answers(definitions: Definitions, who: Subject) -> dict[str, Told]:
     """The answers of all active flags by key."""
     selection = definitions.select(definitions.by_key.values())
     found = Evaluator(definitions, who).all(selection)
-    return {flag.key: found[flag.id] for flag in selection.flags}
+    return {flag.key: told(found[flag.id]) for flag in selection.flags}
 
 
 def condition(key: str, value: Any, operator: str = "exact", **more: Any) -> dict[str, Any]:

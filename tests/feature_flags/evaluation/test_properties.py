@@ -10,6 +10,7 @@ from scipy.stats import chi2_contingency, chisquare
 
 from feature_flags.evaluation.bucketing import below, digest, encoded, ends, share, up_to
 from feature_flags.evaluation.conditions import compile_condition
+from feature_flags.evaluation.evaluate import Evaluator
 from tests.feature_flags.evaluation.cases import EVERYBODY, answers, asks, condition, flag, project, stored, subject
 
 PEOPLE = [f"person-{number}" for number in range(200)]
@@ -111,6 +112,18 @@ def test_flags__in_any_order__answer_the_same(documents: list[dict[str, Any]], s
     assert answers(project(map(stored, documents), cohorts), who) == answers(
         project(map(stored, shuffled), cohorts), who
     )
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(FLAGS, max_size=8, unique_by=lambda document: document["id"]))
+def test_answers__of_a_flag__are_the_same_objects_each_time_and_of_no_other_flag(
+    documents: list[dict[str, Any]],
+) -> None:
+    definitions = project(map(stored, documents))
+    selection = definitions.select(definitions.flags)
+    first, second = (Evaluator(definitions, subject(person={"plan": "pro"})).all(selection) for _ in range(2))
+    assert all(second[number] is evaluation for number, evaluation in first.items())
+    assert len(set(first.values())) == len(first)
 
 
 JSON = st.recursive(

@@ -8,6 +8,7 @@ from feature_flags.evaluation.outcomes import Evaluation
 from feature_flags.evaluation.project import Needs
 from tests.feature_flags.evaluation.cases import (
     EVERYBODY,
+    Told,
     answer,
     answers,
     asks,
@@ -53,8 +54,8 @@ def cohort(*values: dict[str, Any], kind: str = "AND") -> tuple[bool, dict[str, 
 def test_malformed_filters__fail_their_flag_and_no_other(filters: Any) -> None:
     definitions = project([flag("fine"), stored({"id": 2, "key": "broken", "filters": filters})])
     assert answers(definitions, subject()) == {
-        "broken": Evaluation(False, "database_error", failed=True),
-        "fine": Evaluation(True, "condition_match", None, 0),
+        "broken": Told(False, "database_error", failed=True),
+        "fine": Told(True, "condition_match", None, 0),
     }
     assert answers(definitions, subject())["broken"].description is None
 
@@ -79,14 +80,14 @@ def test_cycle__fails_its_members_and_not_who_asks_them() -> None:
 
 def test_cycle__through_an_inactive_flag__is_none() -> None:
     definitions = project([flag("a", 1, groups=[asks(2, False)]), flag("b", 2, active=False, groups=[asks(1)])])
-    assert answers(definitions, subject()) == {"a": Evaluation(True, "condition_match", None, 0)}
+    assert answers(definitions, subject()) == {"a": Told(True, "condition_match", None, 0)}
 
 
 @pytest.mark.parametrize("wanted", ["77", "no-number", ""])
 def test_dependency__on_no_flag__is_missing_also_where_another_group_would_match(wanted: str) -> None:
     groups = [EVERYBODY, {"properties": [condition(wanted, True, "flag_evaluates_to", type="flag")]}]
     definitions = project([flag("needs", groups=groups)])
-    assert answer(definitions, "needs", subject()) == Evaluation(False, "missing_dependency")
+    assert answer(definitions, "needs", subject()) == Told(False, "missing_dependency")
 
 
 def test_dependencies__of_one_chosen_flag__are_evaluated_through_all_levels() -> None:
@@ -134,7 +135,7 @@ def test_chain_of_a_thousand_flags__is_evaluated() -> None:
 )
 def test_cohort_that_cannot_be_computed__fails_the_flag(cohorts: dict[int, Any], reason: str) -> None:
     definitions = project([flag("beta", groups=[EVERYBODY, in_cohort(7)])], cohorts)
-    assert answer(definitions, "beta", subject()) == Evaluation(False, reason, failed=True)
+    assert answer(definitions, "beta", subject()) == Told(False, reason, failed=True)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_person_metadata__reads_the_record_and_not_the_properties() -> None:
 
 def test_negation__of_a_person_property__is_ignored_in_flags() -> None:
     definitions = project([flag("beta", groups=[{"properties": [condition("plan", "pro", negation=True)]}])])
-    assert answer(definitions, "beta", subject(person={"plan": "pro"})) == Evaluation(True, "condition_match", None, 0)
+    assert answer(definitions, "beta", subject(person={"plan": "pro"})) == Told(True, "condition_match", None, 0)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_group_set_without_a_group__is_told_beside_a_property_miss() -> None:
         {"properties": [], "aggregation_group_type_index": 0},
     ]
     definitions = project([flag("beta", groups=groups)], group_types={0: "company"})
-    assert answer(definitions, "beta", subject()) == Evaluation(False, "no_condition_match", None, 0, lacked_group=True)
+    assert answer(definitions, "beta", subject()) == Told(False, "no_condition_match", None, 0, lacked_group=True)
 
 
 def test_needs__name_what_conditions_look_at_and_nothing_else() -> None:
