@@ -67,7 +67,7 @@ def answers(*, project: ProjectDefinitions, asked: Asked, selection: Selection, 
                 flags=sorted(unkept),
                 hash_key=asked.anonymous_id,
             )
-    return Answers(selection.flags, [found[flag.id] for flag in selection.flags], selection.any_fails)
+    return Answers(selection.flags, tuple(map(found.__getitem__, selection.ids)), selection.any_fails)
 
 
 def _stored(project: ProjectDefinitions, asked: Asked, needs: Needs) -> StoredIdentity:

@@ -75,7 +75,7 @@ def _asks_config(request: HttpRequest) -> bool:
 def _answer(request: HttpRequest, shape: Shape, *, with_config: bool) -> HttpResponse:
     query = sdk_requests.query(request)
     if request.method == "GET":
-        return json_answer(b"{" + shape(NO_ANSWERS, {}) + b"," + _NOTHING_ASKED + b"," + _identity(request) + b"}")
+        return _written(*shape(NO_ANSWERS, {}), b",", _NOTHING_ASKED, b",", _identity(request))
     body = sdk_requests.payload(request, limit=MAX_BYTES, lz64=False)
     sent = read(body, reads_person=query.get("only_use_override_person_properties", "").lower() not in _TRUE)
     if not sent.token:
@@ -90,10 +90,12 @@ def _answer(request: HttpRequest, shape: Shape, *, with_config: bool) -> HttpRes
     found = NO_ANSWERS
     if not sent.is_disabled and query.get("only_evaluate_survey_feature_flags", "").lower() not in _TRUE:
         found = _found(request, project, sent)
-    members = [shape(found, project.records), _identity(request)]
-    if with_config:
-        members.append(config_of(project)[1:-1])
-    return json_answer(b"{" + b",".join(members) + b"}")
+    config = (b",", config_of(project)[1:-1]) if with_config else ()
+    return _written(*shape(found, project.records), b",", _identity(request), *config)
+
+
+def _written(*pieces: bytes) -> HttpResponse:
+    return json_answer(b"".join((b"{", *pieces, b"}")))
 
 
 def _found(request: HttpRequest, project: ProjectDefinitions, sent: FlagsRequest) -> Answers:

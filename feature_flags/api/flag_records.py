@@ -16,8 +16,10 @@ from feature_flags.evaluation.outcomes import Evaluation
 CONFIG_VERSION = 1
 
 Kept = dict[str, dict[Evaluation, bytes]]
-# Writes the members of an answer, without the braces around them.
-Shape = Callable[[Answers, Kept], bytes]
+# Writes the members of an answer, without the braces around them, in pieces: answers are long, to join them once saves
+# copying them.
+Pieces = tuple[bytes, ...]
+Shape = Callable[[Answers, Kept], Pieces]
 
 
 def _member(flag: Flag, evaluation: Evaluation, *, with_value: bool) -> bytes:
@@ -43,30 +45,30 @@ def _member(flag: Flag, evaluation: Evaluation, *, with_value: bool) -> bytes:
     return orjson.dumps(flag.key) + b":" + orjson.dumps(record)
 
 
-def _records(found: Answers, kept: Kept, *, with_value: bool) -> bytes:
+def _records(found: Answers, kept: Kept, *, with_value: bool) -> Pieces:
     written = kept.setdefault("with value" if with_value else "without value", {})
     try:
-        members = [written[evaluation] for evaluation in found.evaluations]
+        members = b",".join(map(written.__getitem__, found.evaluations))
     except KeyError:
         for flag, evaluation in found:
             if evaluation not in written:
                 written[evaluation] = _member(flag, evaluation, with_value=with_value)
-        members = [written[evaluation] for evaluation in found.evaluations]
+        members = b",".join(map(written.__getitem__, found.evaluations))
     errors = b"true" if found.any_failed else b"false"
-    return b'"errorsWhileComputingFlags":' + errors + b',"flags":{' + b",".join(members) + b"}"
+    return b'"errorsWhileComputingFlags":', errors, b',"flags":{', members, b"}"
 
 
-def records(found: Answers, kept: Kept) -> bytes:
+def records(found: Answers, kept: Kept) -> Pieces:
     """A record for each flag."""
     return _records(found, kept, with_value=False)
 
 
-def records_with_value(found: Answers, kept: Kept) -> bytes:
+def records_with_value(found: Answers, kept: Kept) -> Pieces:
     """Records that tell the value too, for clients that would otherwise remark on its absence."""
     return _records(found, kept, with_value=True)
 
 
-def values_and_payloads(found: Answers, kept: Kept) -> bytes:
+def values_and_payloads(found: Answers, kept: Kept) -> Pieces:
     """The value of each flag, and the payloads there are."""
     payloads = {flag.key: flag.payload(evaluation) for flag, evaluation in found}
     return _members(
@@ -78,17 +80,17 @@ def values_and_payloads(found: Answers, kept: Kept) -> bytes:
     )
 
 
-def enabled_values(found: Answers, kept: Kept) -> bytes:
+def enabled_values(found: Answers, kept: Kept) -> Pieces:
     """The value of each enabled flag."""
     values = {flag.key: evaluation.value for flag, evaluation in found if evaluation.enabled}
     return _members({"featureFlags": values, "errorsWhileComputingFlags": found.any_failed})
 
 
-def enabled_keys(found: Answers, kept: Kept) -> bytes:
+def enabled_keys(found: Answers, kept: Kept) -> Pieces:
     """The keys of the enabled flags."""
     keys = [flag.key for flag, evaluation in found if evaluation.enabled]
     return _members({"featureFlags": keys, "errorsWhileComputingFlags": found.any_failed})
 
 
-def _members(document: dict[str, Any]) -> bytes:
-    return orjson.dumps(document)[1:-1]
+def _members(document: dict[str, Any]) -> Pieces:
+    return (orjson.dumps(document)[1:-1],)

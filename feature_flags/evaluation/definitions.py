@@ -77,6 +77,11 @@ class Rules:
     holdout: Holdout | None = None
     enrollment: Enrollment | None = None
     early_exit: bool = False
+    # Whether nothing comes before the conditions: neither enrollment nor holdout.
+    by_conditions_alone: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_conditions_alone", self.enrollment is None and self.holdout is None)
 
     def conditions(self) -> Iterable[Condition]:
         return (condition for conditions in self.sets for condition in conditions.conditions)

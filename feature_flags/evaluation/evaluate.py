@@ -42,12 +42,17 @@ class Evaluator:
         """The answers of the selected flags by id, and of the flags they ask."""
         results = self._results
         for flag in selection.order:
-            results[flag.id] = flag.verdict or self._evaluate(flag)
+            rules = flag.rules
+            answer = flag.verdict
+            if answer is None and not rules.by_conditions_alone:
+                answer = self._ahead_of_conditions(flag)
+            results[flag.id] = answer or self.judge(flag, rules.sets)
         return results
 
     # --- one flag --------------------------------------------------------------------------------------------------
 
-    def _evaluate(self, flag: Flag) -> Evaluation:
+    def _ahead_of_conditions(self, flag: Flag) -> Evaluation | None:
+        """The answer that keeps the conditions from being asked: the person's own choice, or a holdout."""
         rules = flag.rules
         if rules.enrollment is not None:
             enrolled = self._subject.person.get(rules.enrollment.key, MISSING)
@@ -56,7 +61,7 @@ class Evaluator:
                 return rules.enrollment.enrolled if is_enrolled else rules.enrollment.declined
         if rules.holdout is not None and self._is_held_out(flag, rules.holdout):
             return rules.holdout.answer
-        return self.judge(flag, rules.sets)
+        return None
 
     def judge(self, flag: Flag, sets: tuple[ConditionSet, ...]) -> Evaluation:
         """What some groups of conditions of a flag come to. The first that matches decides.

@@ -100,6 +100,8 @@ class Selection:
 
     flags: tuple[Flag, ...]
     order: tuple[Flag, ...]
+    # The ids of `flags`.
+    ids: tuple[int, ...]
     needs: Needs
     # Whether one of `flags` cannot be evaluated, whoever asks.
     any_fails: bool
@@ -126,7 +128,13 @@ class Definitions:
         reached = ordering.closure([flag.id for flag in active], self.dependencies)
         order = tuple(flag for flag in self.flags if flag.id in reached and flag.active)
         any_fails = any(flag.verdict is not None and flag.verdict.failed for flag in active)
-        return Selection(flags=active, order=order, needs=_needs(order, self.cohorts), any_fails=any_fails)
+        return Selection(
+            flags=active,
+            order=order,
+            ids=tuple(flag.id for flag in active),
+            needs=_needs(order, self.cohorts),
+            any_fails=any_fails,
+        )
 
 
 def relate(*, flags: Iterable[Flag], cohorts: Mapping[int, Cohort], group_types: Mapping[int, str]) -> Definitions:
