@@ -22,7 +22,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS {ROWS} (
 ) ON COMMIT DELETE ROWS;
 {shared_rows.TABLE}
 """
-EMPTYING = f"DELETE FROM {UNITS}; DELETE FROM {ROWS}; DELETE FROM {shared_rows.ROWS}"
+EMPTYING = f"DELETE FROM {UNITS}; DELETE FROM {ROWS}; {shared_rows.EMPTYING}"
 
 
 def unit_column(plan: ExposurePlan) -> str:

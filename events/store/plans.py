@@ -18,15 +18,27 @@ class Subject(StrEnum):
     GROUP = "group"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PropertyCondition:
-    """A condition on one property; `operator` and `value` as `common.matching` reads them (lists as tuples)."""
+    """A condition on one property; `operator` and `value` as `common.matching` reads them (lists as tuples).
+
+    Conditions on true, on 1 and on 1.0 are not equal: they match other events.
+    """
 
     subject: Subject
     key: str
     operator: str
     value: Any
     group_type_index: int | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PropertyCondition) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[Any, ...]:
+        return self.subject, self.key, self.operator, repr(self.value), self.group_type_index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

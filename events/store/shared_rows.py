@@ -24,6 +24,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS {ROWS} (
     person uuid, group_key text, time timestamptz, uuid uuid, mask bigint, {_COLUMNS}
 ) ON COMMIT DELETE ROWS
 """
+EMPTYING = f"DELETE FROM {ROWS}"  # noqa: S608  (a constant of this file)
 # What is taken of a row: a number of a property, or a text of which different ones are counted.
 Taken = tuple[Math | None, str | int]
 

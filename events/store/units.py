@@ -63,6 +63,7 @@ class ExposedUnits:
         sharing = parts.sharing(shared)
         try:
             with stopped_at_the_limit(), connection.cursor() as cursor:
+                cursor.execute(shared_rows.EMPTYING)
                 cursor.execute(sharing, parts.statement.parameters)
                 cursor.execute(f"ANALYZE {shared_rows.ROWS}")
         except StoreTimeout:
