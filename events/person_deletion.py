@@ -110,4 +110,6 @@ def delete_events(
         PersonOverride.objects.filter(
             project_id=project_id, old_person_id__in=old_person_ids, person_id__in=person_ids
         ).delete()
+        # What came later under an old id is of a person of its own now.
+        event_store().note_deleted_persons(project_id=project_id, person_ids=[*person_ids, *old_person_ids])
     return deleted

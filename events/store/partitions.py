@@ -4,7 +4,7 @@ What has no partition of its own lands in the default one, so that an event is n
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 
 from django.db import Error, connection, transaction
@@ -77,19 +77,28 @@ def make_ahead() -> None:
     ensure(later(present, count) for count in range(AHEAD + 1))
 
 
-def drop_before(cut: datetime) -> list[str]:
-    """Drop the months that lie wholly before `cut`; returns the names of their tables. Idempotent."""
+def drop_before(cut: datetime, *, forget: Callable[[], None]) -> list[str]:
+    """Drop the months that lie wholly before `cut`; returns the names of their tables. Idempotent.
+
+    `forget` is called in each transaction that removes events, to remove with them what was made of them. It may wait
+    for others, so it comes first, before anything is locked.
+    """
     last = month_of(cut.astimezone(UTC))
     with connection.cursor() as cursor:
         cursor.execute(_NAMES)
         expired = [name for (name,) in cursor.fetchall() if _month_in(name) < last]
         for name in expired:
             with transaction.atomic():
+                forget()
                 cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'; DROP TABLE {name}")
             _known.discard(_month_in(name))
-        cursor.execute(
-            "DELETE FROM events_event_rest WHERE timestamp < %s", [datetime(last.year, last.month, 1, tzinfo=UTC)]
-        )
+        rest = "FROM events_event_rest WHERE timestamp < %s"
+        times = [datetime(last.year, last.month, 1, tzinfo=UTC)]
+        cursor.execute(f"SELECT EXISTS (SELECT {rest})", times)
+        if cursor.fetchone()[0]:
+            with transaction.atomic():
+                forget()
+                cursor.execute(f"DELETE {rest}", times)
     return expired
 
 

@@ -208,10 +208,7 @@ class PostgresEventStore(EventStore):
         return sum(found.values())
 
     def drop_before(self, cut: datetime) -> list[str]:
-        dropped = partitions.drop_before(cut)
-        if dropped:
-            rollups.forget_all()
-        return dropped
+        return partitions.drop_before(cut, forget=rollups.forget_all)
 
 
 def _copy(target: str, rows: Iterable[Sequence[Any]]) -> int:

@@ -13,7 +13,7 @@ from events import ingestion
 from events.identity import natural_id
 from events.incoming import Clock, read_event
 from events.models import Event, Group, Person, PersonDistinctId
-from events.store import partitions
+from events.store import event_store, partitions
 from projects.models import Project
 from tests.capturing import event, overrides
 
@@ -163,7 +163,7 @@ def test_same_groups_and_names__from_many_clients__are_made_once(project: Projec
 
 def test_first_events_of_a_month__from_many_clients__share_one_partition(project: Project, caplog: Any):
     month = partitions.later(partitions.month_of(datetime.now(UTC)), -20)
-    partitions.drop_before(datetime(month.year, month.month, 1, tzinfo=UTC) + timedelta(days=40))
+    event_store().drop_before(datetime(month.year, month.month, 1, tzinfo=UTC) + timedelta(days=40))
     batch = [event(timestamp=f"{month}T12:00:00Z")]
     store_from_many_threads(project, [[batch]] * THREADS)
 
