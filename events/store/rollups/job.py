@@ -16,6 +16,7 @@ from events.store import exposed
 from events.store.base import StoreTimeout
 from events.store.conditions import Statement, moment_of
 from events.store.jobs import alone
+from events.store.limits import stopped_at_the_limit
 from events.store.measures import RollupPlan
 from events.store.parts import Parts
 from events.store.rollups import changes, values
@@ -121,13 +122,19 @@ def _forget(sql: str, parameters: list[Any]) -> None:
 
 def _made(experiment_id: int, plan: RollupPlan, *, timeout_seconds: float) -> bool:
     """Whether the rollup is up to date; what takes too long, or is in somebody's way, is left for the next time."""
+    fields = {"experiment": experiment_id}
     # Before the snapshot, which then sees all that was stored before.
     stored_before = changes.settled()
     try:
         with snapshot(timeout_seconds=timeout_seconds, read_only=False):
-            is_new = _Making(experiment_id, plan, stored_before=stored_before).make()
+            making = _Making(experiment_id, plan, stored_before=stored_before)
+            changed = making.changed()
+            if changed is None and not making.would_serve():
+                logger.warning("not rolled up: too much has just changed", extra={"fields": fields})
+                return False
+            is_new = making.make(changed)
     except (StoreTimeout, DatabaseError):
-        logger.warning("not rolled up", extra={"fields": {"experiment": experiment_id}}, exc_info=True)
+        logger.warning("not rolled up", extra={"fields": fields}, exc_info=True)
         return False
     if is_new:
         # Readers plan by how many rows there are; autovacuum would tell them later.
@@ -146,29 +153,7 @@ class _Making:
         self.stored_before = stored_before
         self.id = 0
 
-    def make(self) -> bool:
-        """Whether there is more than before, not only the same brought up to date."""
-        changed = self._found()
-        if changed is None:
-            self._begin()
-            added = self._added(self.measures)
-            self._keep(added, persons=None)
-        else:
-            known = self._known()
-            if changed:
-                self._keep(known, persons=changed)
-                self._add_up(known)
-            added = self._added(self.measures.keys() - known.keys())
-            if added:
-                self._keep(added, persons=None, with_units=False)
-        self._add_up(added)
-        moments = {"id": self.id, "as_of": self.exposure.end, "stored_before": self.stored_before}
-        self._execute(_FINISH, moments)
-        if changed is None or changed:
-            self._execute(_COUNT, {"id": self.id})
-        return bool(added) or changed is None
-
-    def _found(self) -> list[UUID] | None:
+    def changed(self) -> list[UUID] | None:
         """The persons whose values may have changed; None when all have to be made."""
         rows = self._execute(_OF_EXPERIMENT, [self.experiment_id])
         if not rows:
@@ -177,6 +162,30 @@ class _Making:
         if digest == digest_of_units(self.exposure) and as_of <= self.exposure.end:
             return changes.changed(self.exposure, rollup_id=self.id, stored_before=stored_before, as_of=as_of)
         return None
+
+    def would_serve(self) -> bool:
+        """Whether readers could use what is made now. While an old transaction is open too much may be new to it."""
+        since = {"stored_before": self.stored_before, "as_of": self.exposure.end}
+        return changes.changed(self.exposure, rollup_id=self.id, **since) is not None
+
+    def make(self, changed: list[UUID] | None) -> bool:
+        """Whether there is more than before, not only the same brought up to date."""
+        if changed is None:
+            self._begin()
+            added = self._keep(self._added(self.measures), persons=None)
+        else:
+            known = self._known()
+            added = self._added(self.measures.keys() - known.keys())
+            if changed:
+                self._add_up(self._keep(known, persons=changed))
+            if added:
+                added = self._keep(added, persons=None, with_units=False)
+        self._add_up(added)
+        moments = {"id": self.id, "as_of": self.exposure.end, "stored_before": self.stored_before}
+        self._execute(_FINISH, moments)
+        if changed is None or changed:
+            self._execute(_COUNT, {"id": self.id})
+        return bool(added) or changed is None
 
     def _begin(self) -> None:
         if self.id:
@@ -198,16 +207,30 @@ class _Making:
     def _added(self, digests: Collection[str]) -> dict[str, int]:
         return {digest: self._value(_ADD_MEASURE, [self.id, digest]) for digest in sorted(digests)}
 
-    def _keep(self, measures: Mapping[str, int], *, persons: list[UUID] | None, with_units: bool = True) -> None:
-        """Keep the values of these persons, or of all, in place of those that are kept."""
+    def _keep(
+        self, measures: Mapping[str, int], *, persons: list[UUID] | None, with_units: bool = True
+    ) -> dict[str, int]:
+        """Keep the values of these persons, or of all, in place of those that are kept.
+
+        Returns the measures without those that take too long, which are forgotten.
+        """
         if persons is not None:
             self._execute(_FORGET_PERSONS, [list(measures.values()), persons, self.id, persons])
         units = ExposedUnits(self.exposure, persons=persons)
         if with_units:
             self._execute(_KEEP_UNITS, [self.id, self.exposure.zone])
         units.expect([self.measures[digest] for digest in measures])
-        for digest, number in measures.items():
-            values.keep(number, units, self.measures[digest])
+        return {digest: number for digest, number in measures.items() if self._is_kept(digest, number, units)}
+
+    def _is_kept(self, digest: str, number: int, units: ExposedUnits) -> bool:
+        try:
+            with stopped_at_the_limit():
+                values.keep(number, units, self.measures[digest])
+        except StoreTimeout:
+            logger.warning("measure not rolled up", extra={"fields": {"experiment": self.experiment_id}}, exc_info=True)
+            self._execute(_FORGET_MEASURES, {"ids": [number]})
+            return False
+        return True
 
     def _add_up(self, measures: Mapping[str, int]) -> None:
         for digest, number in measures.items():

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from django.db import connection
@@ -30,6 +31,7 @@ SELECT arm, day, count(*) FROM events_rollupunit WHERE rollup_id = %s AND person
 """
 # Where less than this share of a sum is left without some persons, the digits lost on the way would be seen.
 _SHARE_LEFT = 1e-4
+_LARGEST_COUNT = 2**53
 _NAMES = [field.name for field in fields(Sums) if field.name not in ("n", "step_counts")]
 
 
@@ -71,6 +73,7 @@ class RolledUpUnits:
         self._measures = _measures_of(rollup_id)
         self._sums: dict[AggregatePlan, Aggregates] = {}
         self._all: ExposedUnits | None = None
+        self._takes_too_long = False
 
     def by_day(self) -> Exposures:
         """How many units were exposed, by arm and day."""
@@ -97,7 +100,9 @@ class RolledUpUnits:
                 continue
         rest = [plan for plan in plans if plan not in self._sums]
         if rest:
-            self._everyone().expect(rest)
+            # Whoever asks for one of these is told that it takes too long; the others are there.
+            with suppress(StoreTimeout):
+                self._everyone().expect(rest)
 
     def aggregate(self, plan: AggregatePlan) -> Aggregates:
         """The sums of a measure, as `ExposedUnits` has them."""
@@ -112,10 +117,20 @@ class RolledUpUnits:
         return self._everyone().actors(plan, values=values)
 
     def _everyone(self) -> ExposedUnits:
-        """All units, from their events; those that have changed are not in the tables any more."""
+        """All units, from their events; those that have changed are not in the tables any more.
+
+        Raises StoreTimeout when it takes too long, and at once when it did before.
+        """
+        if self._takes_too_long:
+            raise StoreTimeout("the exposures took longer than a statement may")
         if self._all is None:
-            kept = preaggregation.kept(self.plan, experiment_id=self.experiment_id)
-            self._all = ExposedUnits(self.plan, kept=kept)
+            try:
+                with stopped_at_the_limit():
+                    kept = preaggregation.kept(self.plan, experiment_id=self.experiment_id)
+                    self._all = ExposedUnits(self.plan, kept=kept)
+            except StoreTimeout:
+                self._takes_too_long = True
+                raise
         return self._all
 
     def _counted(self, rollup_id: int, by_day: str) -> Exposures:
@@ -155,9 +170,19 @@ def _measures_of(rollup_id: int) -> dict[str, _Measure]:
     with connection.cursor() as cursor:
         cursor.execute(_MEASURES, [rollup_id])
         return {
-            digest: _Measure(id=number, sums={arm: Sums(**kept) for arm, kept in json.loads(sums).items()})
+            digest: _Measure(id=number, sums={arm: Sums(**kept) for arm, kept in _loaded(sums).items()})
             for digest, number, sums in cursor.fetchall()
         }
+
+
+def _loaded(sums: str) -> dict[str, dict[str, Any]]:
+    """As written. PostgreSQL writes out large floats, digit by digit; no count has so many digits."""
+    found: dict[str, dict[str, Any]] = json.loads(sums, parse_int=lambda digits: _number(int(digits)))
+    return found
+
+
+def _number(whole: int) -> int | float:
+    return whole if abs(whole) < _LARGEST_COUNT else float(whole)
 
 
 def _is_clamped(plan: AggregatePlan) -> bool:
