@@ -35,18 +35,15 @@ def _finite_float(text: str) -> float:
 def depth_of(value: Any) -> int:
     """How many containers lie inside each other in `value`; 0 for a plain value."""
     depth = 0
-    level = [value]
-    while level:
-        deeper: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                deeper.extend(item.values())
-            elif isinstance(item, list):
-                deeper.extend(item)
-        if not any(isinstance(item, dict | list) for item in level):
-            return depth
+    containers = [value] if isinstance(value, (dict, list)) else []
+    while containers:
         depth += 1
-        level = deeper
+        containers = [
+            inner
+            for outer in containers
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
     return depth
 
 

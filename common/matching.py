@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from operator import ge, gt, le, lt
 from typing import Any, Final
 
 import re2
@@ -200,12 +201,10 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 def number_of(value: Any) -> float | None:
     """A finite number, or the number a text spells without blanks; booleans are none."""
-    if isinstance(value, bool):
-        return None
     if isinstance(value, str):
         if _NUMBER.fullmatch(value) is None:
             return None
-    elif not isinstance(value, int | float):
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         number = float(value)
@@ -322,10 +321,10 @@ _OPERATORS: Mapping[str, _Operator] = {
     "not_ends_with": _Operator(_not(_ends), when_missing=True),
     "regex": _Operator(lambda value: _pattern(value, found=True)),
     "not_regex": _Operator(lambda value: _pattern(value, found=False), when_missing=True),
-    "gt": _Operator(_ordered(lambda number, limit: number > limit)),
-    "gte": _Operator(_ordered(lambda number, limit: number >= limit)),
-    "lt": _Operator(_ordered(lambda number, limit: number < limit)),
-    "lte": _Operator(_ordered(lambda number, limit: number <= limit)),
+    "gt": _Operator(_ordered(gt)),
+    "gte": _Operator(_ordered(ge)),
+    "lt": _Operator(_ordered(lt)),
+    "lte": _Operator(_ordered(le)),
     "between": _Operator(lambda value: _between(value, inside=True)),
     "not_between": _Operator(lambda value: _between(value, inside=False), when_missing=True),
     "is_set": _Operator(lambda value: _always),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from feature_flags.evaluation import bucketing, outcomes
-from feature_flags.evaluation.bucketing import Bound
+from feature_flags.evaluation.bucketing import Bound, Hash
 from feature_flags.evaluation.conditions import (
     Condition,
     Malformed,
@@ -91,8 +91,8 @@ class Rules:
 class Flag:
     """A flag as it is evaluated and answered. `verdict` is its answer for everybody, if it has one.
 
-    Persons are told apart by device, by the id that is kept for the flag, or else by their distinct id; `salt` is what
-    ids are hashed with.
+    Persons are told apart by device, by the id that is kept for the flag, or else by their distinct id; `salted` is the
+    hash of its ids, begun.
     """
 
     id: int
@@ -108,11 +108,11 @@ class Flag:
     is_remote_configuration: bool = False
     verdict: Evaluation | None = None
     by_distinct_id: bool = field(init=False)
-    salt: bytes = field(init=False)
+    salted: Hash = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_distinct_id", not (self.by_device or self.continuity))
-        object.__setattr__(self, "salt", bucketing.encoded(f"{self.key}."))
+        object.__setattr__(self, "salted", bucketing.begun(bucketing.encoded(f"{self.key}.")))
 
     def payload(self, evaluation: Evaluation) -> str | None:
         """The JSON text that goes with an answer."""

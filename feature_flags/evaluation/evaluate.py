@@ -1,7 +1,6 @@
 """Evaluating flags for a subject. Never raises, whatever was stored; the order of the steps is that of the text."""
 
 from bisect import bisect_right
-from hashlib import sha1
 from typing import Any
 
 from common.matching import MISSING
@@ -72,8 +71,7 @@ class Evaluator:
         Nearly all the time of a request is spent in this loop. Hence no calls in it for the common case, persons told
         apart by their distinct id and conditions that have been looked at.
         """
-        rules, salt = flag.rules, flag.salt
-        held, plain = self._held, flag.by_distinct_id
+        rules, held, plain = flag.rules, self._held, flag.by_distinct_id
         left_out = unmatched = lacking = None
         for one in sets:
             aggregation = one.aggregation
@@ -90,21 +88,28 @@ class Evaluator:
                     unmatched = one
                     break
             else:
-                text = salt + identifier
                 # An empty id stands at the beginning of every rollout.
-                if one.rollout is None or not identifier or sha1(text, usedforsecurity=False).digest() < one.rollout:
-                    if one.match is not None:
-                        return one.match
-                    position = digest(text + b"variant") if identifier else START
-                    return one.matches[bisect_right(rules.ends, position)]
-                left_out = one
-                if rules.early_exit:
-                    break
+                if one.rollout is not None and identifier:
+                    hashed = flag.salted.copy()
+                    hashed.update(identifier)
+                    if hashed.digest() >= one.rollout:
+                        left_out = one
+                        if rules.early_exit:
+                            break
+                        continue
+                return one.match or self._by_hash(flag, one, identifier)
         if left_out is not None:
             return left_out.out_of_rollout
         if unmatched is not None:
             return unmatched.no_match if lacking is None else unmatched.no_match_lacking_group
         return rules.no_sets if lacking is None else lacking.no_group
+
+    def _by_hash(self, flag: Flag, conditions: ConditionSet, identifier: bytes) -> Evaluation:
+        """The match with the variant that the hash decides on."""
+        hashed = flag.salted.copy()
+        hashed.update(identifier + b"variant")
+        position = hashed.digest() if identifier else START
+        return conditions.matches[bisect_right(flag.rules.ends, position)]
 
     def _is_held_out(self, flag: Flag, holdout: Holdout) -> bool:
         identifier = self._bucketing_id(flag, flag.rules.aggregation)
