@@ -7,7 +7,9 @@ this need committed rows: `pytest.mark.django_db(transaction=True)`.
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from contextlib import contextmanager
+from random import Random
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -76,6 +78,29 @@ def together() -> Iterator[Together]:
         yield run
         for future in [threads.submit(hang_up), threads.submit(hang_up)]:
             future.result(timeout=PATIENCE)
+
+
+@contextmanager
+def meanwhile(*acts: Callable[[Random], Any]) -> Iterator[None]:
+    """Until the end of the block each act is done again and again, by its own thread with its own chance."""
+    stop = Event()
+
+    def again_and_again(act: Callable[[Random], Any], seed: int) -> None:
+        random = Random(seed)
+        try:
+            while not stop.is_set():
+                act(random)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        running = [threads.submit(again_and_again, act, seed) for seed, act in enumerate(acts)]
+        try:
+            yield
+        finally:
+            stop.set()
+        for thread in running:
+            thread.result(timeout=PATIENCE)
 
 
 def statuses(answers: list[Any]) -> tuple[int, ...]:

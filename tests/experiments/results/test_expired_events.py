@@ -1,6 +1,6 @@
 """Experiments that began before the oldest events that are kept: what was computed serves, nothing is computed anew."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 from events import retention
 from events.store import partitions
 from experiments.models import ExperimentMetricResult, PointStatus, StoredAnswer, TimeseriesRecalculation
-from tests.capturing import capture  # noqa: F401  (a fixture)
+from tests.capturing import Capture
 from tests.experiments.conftest import STARTED, Experiments, variants
 
 Json = dict[str, Any]
@@ -38,7 +38,7 @@ def expiring() -> Iterator[None]:
 
 
 @pytest.fixture
-def exposed(capture: Callable[..., None]) -> None:  # noqa: F811
+def exposed(capture: Capture) -> None:
     """Three users see the control and two the test, long ago, and buy once each."""
     for variant, number in (("control", 3), ("test", 2)):
         for user in range(number):

@@ -1,7 +1,7 @@
 """Results read the events of their own project only: every plan of a statement goes through an index that says so."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from django.db import connection
 
 from events.models import Event
 from projects.models import Project
-from tests.capturing import capture, event  # noqa: F401  (a fixture)
+from tests.capturing import Capture, event
 from tests.experiments.conftest import Experiments
 
 STARTED = "2026-01-01T00:00:00Z"
@@ -78,7 +78,7 @@ def test_results__every_scan_of_events__is_narrowed_to_the_project(
     experiments: Experiments,
     project: Project,
     outsider: Any,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     count: int,
 ) -> None:
     called = {"$feature_flag": "blue-button", "$feature_flag_response": "test"}

@@ -1,13 +1,10 @@
 """Exposures kept in advance: the same answers as without them, whatever happens to the events in between."""
 
 import random
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event as Signal
 from threading import Thread
-from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -17,7 +14,7 @@ from events.incoming import Clock, read_event
 from events.models import AggregatedDay, ChangedDay, Person, PreaggregatedExposure
 from events.store.plans import MultipleVariants, PropertyCondition, Subject
 from projects.models import Project
-from tests.capturing import capture, event  # noqa: F401  (capture is a fixture)
+from tests.capturing import Capture, event
 from tests.experiments.results.kept_exposures import (
     END,
     START,
@@ -28,6 +25,7 @@ from tests.experiments.results.kept_exposures import (
     plan_of,
     same_both_ways,
 )
+from tests.together import meanwhile
 
 PERSONS = 12
 
@@ -49,7 +47,7 @@ def some_events(random_: random.Random, count: int) -> list[Json]:
     return made
 
 
-def something_happens(random_: random.Random, project: Project, capture: Callable[..., None]) -> None:  # noqa: F811
+def something_happens(random_: random.Random, project: Project, capture: Capture) -> None:
     chance = random_.random()
     if chance < 0.5:
         capture(*some_events(random_, 5))
@@ -71,7 +69,7 @@ def something_happens(random_: random.Random, project: Project, capture: Callabl
 @pytest.mark.django_db
 def test_sums__random_events_merges_and_deletions__equal_those_of_the_direct_path(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     seed: int,
 ) -> None:
     random_ = random.Random(seed)
@@ -95,34 +93,18 @@ def test_sums__random_events_merges_and_deletions__equal_those_of_the_direct_pat
 @pytest.mark.django_db(transaction=True)
 def test_sums__while_events_arrive_and_the_job_runs__equal_those_of_the_direct_path(project: Project) -> None:
     plan = plan_of(project)
-    stop = Signal()
-
-    def until_told(act: Callable[[random.Random], Any], seed: int) -> None:
-        random_ = random.Random(seed)
-        try:
-            while not stop.is_set():
-                act(random_)
-        finally:
-            connection.close()
 
     def ingest(random_: random.Random) -> None:
         clock = Clock(now=datetime.now(UTC))
         events = [read_event(one, clock=clock) for one in some_events(random_, 4)]
         ingestion.store(project=project, events=events)
 
-    acts = (ingest, ingest, lambda _: aggregate(plan))
     used = 0
     deadline = datetime.now(UTC) + timedelta(seconds=5)
-    with ThreadPoolExecutor(max_workers=len(acts)) as pool:
-        threads = [pool.submit(until_told, act, seed) for seed, act in enumerate(acts)]
-        try:
-            while datetime.now(UTC) < deadline:
-                same_both_ways(plan)
-                used += is_precomputed(plan)
-        finally:
-            stop.set()
-        for thread in threads:
-            thread.result()
+    with meanwhile(ingest, ingest, lambda _: aggregate(plan)):
+        while datetime.now(UTC) < deadline:
+            same_both_ways(plan)
+            used += is_precomputed(plan)
     aggregate(plan)
     rows, *_ = same_both_ways(plan)
     assert len(rows) == PERSONS

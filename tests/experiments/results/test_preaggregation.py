@@ -1,6 +1,5 @@
 """Exposures kept in advance: which days, of which experiments, and what becomes of them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -25,7 +24,7 @@ from events.store.plans import PropertyCondition, Selection, Step, Subject
 from experiments.models import Experiment
 from experiments.results import preaggregation, rollups
 from projects.models import Project
-from tests.capturing import capture, event  # noqa: F401  (capture is a fixture)
+from tests.capturing import Capture, event
 from tests.experiments.conftest import STARTED, Experiments
 from tests.experiments.results.kept_exposures import (
     END,
@@ -76,7 +75,7 @@ def test_aggregate__nothing_new__does_nothing(project: Project) -> None:
 @pytest.mark.django_db
 def test_late_event__makes_its_window_anew(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
 ) -> None:
     plan = plan_of(project)
     aggregate(plan)
@@ -99,7 +98,7 @@ def test_late_event__makes_its_window_anew(
 @pytest.mark.parametrize("days", [-3, 19])
 def test_event_of_a_day_not_aggregated__is_not_noted(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     days: int,
 ) -> None:
     aggregate(plan_of(project))
@@ -110,7 +109,7 @@ def test_event_of_a_day_not_aggregated__is_not_noted(
 @pytest.mark.django_db
 def test_row__one_a_person_and_variant__tells_of_first_and_last(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
 ) -> None:
     times = [START + timedelta(days=1, hours=hours) for hours in (5, 1, 3)]
     uuids = [f"00000000-0000-7000-8000-00000000000{number}" for number in range(3)]
@@ -146,7 +145,7 @@ def test_plan__depends_on_more_than_its_rows__is_read_directly(project: Project,
 @pytest.mark.django_db
 def test_aggregate__other_criteria__forget_the_rows_of_before(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
 ) -> None:
     capture(call("ada", "test", START + timedelta(days=1)))
     aggregate(plan_of(project))
@@ -164,7 +163,7 @@ def test_aggregate__other_criteria__forget_the_rows_of_before(
 @pytest.mark.django_db
 def test_deleted_person__leaves_no_row(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
 ) -> None:
     capture(call("ada", "test", START + timedelta(days=1)), call("bob", "test", START + timedelta(days=1)))
     plan = plan_of(project)
@@ -207,7 +206,7 @@ def precomputed(experiments: Experiments, experiment: Json) -> tuple[bool, Any]:
 @pytest.mark.parametrize("enabled", [True, False])
 def test_results__say_which_path_answered(
     experiments: Experiments,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     enabled: bool,
 ) -> None:
     experiment = experiments.running(metrics=[PURCHASES], exposure_preaggregation_enabled=enabled)
@@ -249,7 +248,7 @@ def test_keep_up_to_date__draft_and_unusable__are_left_alone(experiments: Experi
 @pytest.mark.parametrize("order", list(FunnelOrder))
 def test_funnel__strict_and_unordered__see_every_exposure(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     order: FunnelOrder,
 ) -> None:
     capture(

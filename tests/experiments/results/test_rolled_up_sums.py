@@ -1,8 +1,7 @@
 """Rollups: the same sums as without them, whatever happens in between."""
 
 import random
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event as Signal
@@ -44,9 +43,10 @@ from events.store.rollups import changes
 from events.store.rollups.reading import RolledUpUnits
 from projects.models import Project, User
 from projects.services import delete_project
-from tests.capturing import capture, event  # noqa: F401  (capture is a fixture)
+from tests.capturing import Capture, event
 from tests.experiments.results.kept_exposures import EXPERIMENT, START, Json, call, plan_of, snapshot
-from tests.experiments.results.rolled_up import an_hour_passes, roll_up
+from tests.experiments.results.rolled_up import an_hour_passes, roll_up, roll_up_in_peace
+from tests.together import meanwhile
 
 PERSONS = 12
 DAY = 86400
@@ -125,7 +125,7 @@ def something_happens(
     random_: random.Random,
     project: Project,
     owner: User,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
 ) -> None:
     chance = random_.random()
     if chance < 0.5:
@@ -153,7 +153,7 @@ def something_happens(
 def test_sums__whatever_happens__equal_those_of_the_direct_path(
     project: Project,
     owner: User,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     seed: int,
 ) -> None:
     random_ = random.Random(seed)
@@ -187,15 +187,6 @@ def test_sums__while_events_arrive_and_the_job_runs__equal_those_of_the_direct_p
     # Otherwise everything of the test counts as just stored.
     monkeypatch.setattr(changes, "_SETTLED", changes._SETTLED.replace("'1 minute'", "'50 milliseconds'"))
     exposure = plan_of(project)
-    stop = Signal()
-
-    def until_told(act: Callable[[random.Random], Any], seed: int) -> None:
-        random_ = random.Random(seed)
-        try:
-            while not stop.is_set():
-                act(random_)
-        finally:
-            connection.close()
 
     def ingest(random_: random.Random) -> None:
         clock = Clock(now=datetime.now(UTC))
@@ -205,18 +196,11 @@ def test_sums__while_events_arrive_and_the_job_runs__equal_those_of_the_direct_p
             sent.append(event("$merge_dangerously", into, timestamp=START.isoformat(), properties={"alias": alias}))
         ingestion.store(project=project, events=[read_event(one, clock=clock) for one in sent])
 
-    acts = (ingest, ingest, lambda _: roll_up(*measured(exposure)))
     used = 0
     deadline = datetime.now(UTC) + timedelta(seconds=6)
-    with ThreadPoolExecutor(max_workers=len(acts)) as pool:
-        threads = [pool.submit(until_told, act, seed) for seed, act in enumerate(acts)]
-        try:
-            while datetime.now(UTC) < deadline:
-                used += same_both_ways(exposure)
-        finally:
-            stop.set()
-        for thread in threads:
-            thread.result()
+    with meanwhile(ingest, ingest, lambda _: roll_up(*measured(exposure))):
+        while datetime.now(UTC) < deadline:
+            used += same_both_ways(exposure)
     assert used
     assert roll_up(*measured(exposure)) == 1
     assert same_both_ways(exposure)
@@ -226,7 +210,7 @@ def test_sums__while_events_arrive_and_the_job_runs__equal_those_of_the_direct_p
 # --- single reasons ----------------------------------------------------------------------------------------------
 
 
-def some_traffic(capture: Callable[..., None], *, persons: int = 6) -> None:  # noqa: F811
+def some_traffic(capture: Capture, *, persons: int = 6) -> None:
     for number in range(persons):
         who, hour = f"user-{number}", timedelta(hours=1)
         capture(
@@ -245,14 +229,12 @@ def used_for(exposure: ExposurePlan) -> bool:
 def test_person_deleted_without_events__is_no_member_of_staff_any_more(
     project: Project,
     owner: User,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
 ) -> None:
     exposure = plan_of(project, test_account_conditions=(STAFF,))
     some_traffic(capture)
     capture(event("told", "user-3", properties={"$set": {"staff": True}}))
-    an_hour_passes()
-    roll_up(*measured(exposure))
-    an_hour_passes()
+    roll_up_in_peace(*measured(exposure))
     with snapshot():
         assert event_store().expose(exposure, preaggregated_for=EXPERIMENT).by_day().total("test") == 2
     person = Person.objects.get(distinct_id_rows__distinct_id="user-3")
@@ -265,7 +247,7 @@ def test_person_deleted_without_events__is_no_member_of_staff_any_more(
 @pytest.mark.django_db
 def test_sum__small_beside_what_has_changed__keeps_its_digits(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
 ) -> None:
     exposure = plan_of(project)
     some_traffic(capture)
@@ -286,22 +268,18 @@ def test_sum__small_beside_what_has_changed__keeps_its_digits(
 @pytest.mark.django_db
 def test_too_many_changed__are_read_from_the_events(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     exposure = plan_of(project)
     some_traffic(capture)
-    an_hour_passes()
-    roll_up(*measured(exposure))
-    an_hour_passes()
+    roll_up_in_peace(*measured(exposure))
     assert used_for(exposure)
     some_traffic(capture, persons=4)
     monkeypatch.setattr(changes, "MOST", 3)
     assert not used_for(exposure)
     # The job makes everything anew then.
-    an_hour_passes()
-    assert roll_up(*measured(exposure)) == 1
-    an_hour_passes()
+    assert roll_up_in_peace(*measured(exposure)) == 1
     assert used_for(exposure)
     assert same_both_ways(exposure)
 
@@ -309,7 +287,7 @@ def test_too_many_changed__are_read_from_the_events(
 @pytest.mark.django_db
 def test_measure_that_is_not_rolled_up__is_computed_beside_the_others(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
 ) -> None:
     exposure = plan_of(project)
     some_traffic(capture)
@@ -339,7 +317,7 @@ def test_measure_that_is_not_rolled_up__is_computed_beside_the_others(
 @pytest.mark.django_db
 def test_job__other_measures__forgets_and_adds_them_without_the_rest(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
 ) -> None:
     exposure = plan_of(project)
     some_traffic(capture)
@@ -375,7 +353,7 @@ def test_units_that_change_without_events_of_their_own__are_not_rolled_up(projec
 
 
 @pytest.mark.django_db
-def test_expired_months__are_forgotten(project: Project, capture: Callable[..., None]) -> None:  # noqa: F811
+def test_expired_months__are_forgotten(project: Project, capture: Capture) -> None:
     exposure = plan_of(project)
     some_traffic(capture)
     roll_up(*measured(exposure))
@@ -413,7 +391,7 @@ def test_deletion_of_events__waits_for_a_rollup_in_the_making(project: Project) 
 
 
 @pytest.mark.django_db
-def test_deleted_project__leaves_nothing(project: Project, capture: Callable[..., None]) -> None:  # noqa: F811
+def test_deleted_project__leaves_nothing(project: Project, capture: Capture) -> None:
     some_traffic(capture)
     roll_up(*measured(plan_of(project)))
     delete_project(project=project)
@@ -424,14 +402,12 @@ def test_deleted_project__leaves_nothing(project: Project, capture: Callable[...
 @pytest.mark.django_db
 def test_changed__who_is_not_exposed__does_not_matter(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     exposure = plan_of(project)
     some_traffic(capture)
-    an_hour_passes()
-    roll_up(*measured(exposure))
-    an_hour_passes()
+    roll_up_in_peace(*measured(exposure))
     monkeypatch.setattr(changes, "MOST", 3)
     time = (START + timedelta(hours=5)).isoformat()
     capture(*(event("bought", f"passer-by-{number}", timestamp=time) for number in range(20)))

@@ -1,7 +1,6 @@
 """Rollups where something is rare: large numbers, limits of time, interruptions, and histories of every kind."""
 
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,9 +19,9 @@ from events.store.plans import MultipleVariants, PropertyCondition, Selection, S
 from events.store.rollups import changes, job, values
 from events.store.units import ExposedUnits
 from projects.models import Project, User
-from tests.capturing import capture, event  # noqa: F401  (capture is a fixture)
+from tests.capturing import Capture, event
 from tests.experiments.results.kept_exposures import EXPERIMENT, START, Json, call, plan_of, snapshot
-from tests.experiments.results.rolled_up import an_hour_passes, roll_up
+from tests.experiments.results.rolled_up import an_hour_passes, roll_up, roll_up_in_peace
 from tests.experiments.results.test_rolled_up_sums import (
     SEEN,
     SPENT,
@@ -34,7 +33,6 @@ from tests.experiments.results.test_rolled_up_sums import (
     used_for,
 )
 
-Capture = Callable[..., None]
 PERSONS = 9
 
 
@@ -44,7 +42,7 @@ PERSONS = 9
 class History:
     """Whatever clients may send and members may do, by chance."""
 
-    def __init__(self, seed: int, project: Project, owner: User, capture: Capture) -> None:  # noqa: F811
+    def __init__(self, seed: int, project: Project, owner: User, capture: Capture) -> None:
         self.random = random.Random(seed)
         self.project = project
         self.owner = owner
@@ -141,7 +139,7 @@ EXPOSURES: list[Json] = [
 def test_sums__any_history__equal_those_of_the_direct_path(
     project: Project,
     owner: User,
-    capture: Capture,  # noqa: F811
+    capture: Capture,
     seed: int,
 ) -> None:
     history = History(seed, project, owner, capture)
@@ -166,7 +164,7 @@ def test_sums__any_history__equal_those_of_the_direct_path(
 
 
 @pytest.mark.django_db
-def test_large_sums__are_floats_as_on_the_direct_path(project: Project, capture: Capture) -> None:  # noqa: F811
+def test_large_sums__are_floats_as_on_the_direct_path(project: Project, capture: Capture) -> None:
     exposure = plan_of(project)
     some_traffic(capture)
     time = (START + timedelta(hours=4)).isoformat()
@@ -188,7 +186,7 @@ def test_large_sums__are_floats_as_on_the_direct_path(project: Project, capture:
 @pytest.mark.django_db
 def test_metrics_with_conditions_on_true_and_on_1__are_not_taken_for_one(
     project: Project,
-    capture: Capture,  # noqa: F811
+    capture: Capture,
 ) -> None:
     exposure = plan_of(project)
     time = (START + timedelta(hours=1)).isoformat()
@@ -214,7 +212,7 @@ def test_metrics_with_conditions_on_true_and_on_1__are_not_taken_for_one(
 @pytest.mark.parametrize("experiment", [None, EXPERIMENT], ids=["direct", "rolled up"])
 def test_plans_expected_one_after_the_other__have_the_sums_that_they_have_alone(
     project: Project,
-    capture: Capture,  # noqa: F811
+    capture: Capture,
     experiment: int | None,
 ) -> None:
     exposure = plan_of(project)
@@ -238,7 +236,7 @@ def test_plans_expected_one_after_the_other__have_the_sums_that_they_have_alone(
 @pytest.mark.django_db
 def test_exposures_that_take_too_long_for_other_metrics__leave_those_that_are_rolled_up(
     project: Project,
-    capture: Capture,  # noqa: F811
+    capture: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     exposure = plan_of(project)
@@ -272,7 +270,7 @@ def test_exposures_that_take_too_long_for_other_metrics__leave_those_that_are_ro
 @pytest.mark.django_db
 def test_job__metric_that_takes_too_long__leaves_the_others(
     project: Project,
-    capture: Capture,  # noqa: F811
+    capture: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     exposure = plan_of(project)
@@ -313,14 +311,12 @@ def test_job__metric_that_takes_too_long__leaves_the_others(
 @pytest.mark.django_db
 def test_job__more_has_just_changed_than_a_rollup_is_of_use_for__makes_nothing_anew(
     project: Project,
-    capture: Capture,  # noqa: F811
+    capture: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     exposure = plan_of(project)
     some_traffic(capture)
-    an_hour_passes()
-    roll_up(*measured(exposure))
-    an_hour_passes()
+    roll_up_in_peace(*measured(exposure))
     before = Rollup.objects.get()
     monkeypatch.setattr(changes, "MOST", 3)
     # As while a transaction is open that is older than these.
@@ -336,7 +332,7 @@ def test_job__more_has_just_changed_than_a_rollup_is_of_use_for__makes_nothing_a
 @pytest.mark.django_db
 def test_expired_events__interrupted_before_the_rollups_are_forgotten__are_still_there(
     project: Project,
-    capture: Capture,  # noqa: F811
+    capture: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     exposure = plan_of(project)
@@ -356,7 +352,7 @@ def test_expired_events__interrupted_before_the_rollups_are_forgotten__are_still
 @pytest.mark.django_db
 def test_expired_events_without_a_month_of_their_own__forget_the_rollups(
     project: Project,
-    capture: Capture,  # noqa: F811
+    capture: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(partitions, "ensure", lambda months: None)
@@ -365,9 +361,7 @@ def test_expired_events_without_a_month_of_their_own__forget_the_rollups(
     time = start - timedelta(days=3)
     capture(call("ada", "test", start), event("bought", "ada", timestamp=time.isoformat(), properties={"amount": 5}))
     plan = AggregatePlan(exposure=exposure, measure=Mean(value=SPENT), lookback_seconds=7 * 86400)
-    an_hour_passes()
-    roll_up(plan)
-    an_hour_passes()
+    roll_up_in_peace(plan)
     event_store().drop_before(datetime(2001, 5, 1, tzinfo=UTC))
     assert same_both_ways(exposure)
     event_store().drop_before(datetime(2001, 6, 1, tzinfo=UTC))
@@ -379,7 +373,7 @@ def test_expired_events_without_a_month_of_their_own__forget_the_rollups(
 def test_person_whose_events_are_gone__parts_with_those_merged_into_it(
     project: Project,
     owner: User,
-    capture: Capture,  # noqa: F811
+    capture: Capture,
 ) -> None:
     exposure = plan_of(project)
     capture(event("$merge_dangerously", "ada", timestamp=START.isoformat(), properties={"alias": "old"}))
@@ -393,9 +387,7 @@ def test_person_whose_events_are_gone__parts_with_those_merged_into_it(
     without = {"$process_person_profile": False}
     capture(*(call(who, "test", START + timedelta(hours=1), **without) for who in ("ada", "old")))
     assert {ada.uuid, old} == {natural_id(project.pk, who) for who in ("ada", "old")}
-    an_hour_passes()
-    roll_up(*measured(exposure))
-    an_hour_passes()
+    roll_up_in_peace(*measured(exposure))
     assert RollupUnit.objects.count() == 1
     person_deletion.delete_events(
         project_id=project.pk, person_ids=[ada.uuid], old_person_ids=[old], before=cut - timedelta(days=1)

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from experiments.results.design import make_design
 from experiments.results.selections import Selections
 from experiments.results.settings import baseline_of, settings_of
 from projects.models import Project
-from tests.capturing import capture  # noqa: F401  (a fixture)
+from tests.capturing import Capture
 from tests.experiments.results.rolled_up import an_hour_passes
 
 CASES: list[dict[str, Any]] = [
@@ -65,7 +64,7 @@ def batch_of(case: dict[str, Any]) -> list[dict[str, Any]]:
     return batch
 
 
-def merge(capture: Callable[..., Any], case: dict[str, Any]) -> None:  # noqa: F811
+def merge(capture: Capture, case: dict[str, Any]) -> None:
     for loser, survivor in case.get("merges", []):
         capture({"event": "$merge_dangerously", "distinct_id": survivor, "properties": {"alias": loser}})
 
@@ -113,7 +112,7 @@ def flat(sums: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_semantics(case: dict[str, Any], kept: str, project: Project, capture: Callable[..., Any]) -> None:  # noqa: F811
+def test_semantics(case: dict[str, Any], kept: str, project: Project, capture: Capture) -> None:
     for name, value in case.get("project", {}).items():
         setattr(project, name, value)
     project.save()

@@ -1,7 +1,7 @@
 """Shorter ways to the same sums: for funnels and retentions that need no close look, and for rows read once for all."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from events.store import event_store, funnel_kinds, funnel_sums
 from events.store.measures import AggregatePlan, Funnel, Math, Mean, Measure, Retention, RetentionUnit, Value
 from events.store.plans import ExposurePlan, PropertyCondition, Selection, Step, Subject
 from projects.models import Project
-from tests.capturing import capture, event  # noqa: F401  (capture is a fixture)
+from tests.capturing import Capture, event
 from tests.experiments.results.kept_exposures import START, Json, call, plan_of, snapshot
 
 PERSONS = 15
@@ -76,7 +76,7 @@ def sums(exposure: ExposurePlan, measures: Sequence[Measure], *, shared: bool, *
 @pytest.mark.django_db
 def test_funnels__by_minima_and_row_by_row__agree(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     monkeypatch: pytest.MonkeyPatch,
     seed: int,
     lookback: int | None,
@@ -97,7 +97,7 @@ def test_funnels__by_minima_and_row_by_row__agree(
 @pytest.mark.django_db
 def test_retentions__by_minima_and_with_uuids__agree(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     monkeypatch: pytest.MonkeyPatch,
     seed: int,
 ) -> None:
@@ -122,7 +122,7 @@ def test_retentions__by_minima_and_with_uuids__agree(
 @pytest.mark.django_db
 def test_rows_read_once_for_all__give_the_same_sums(
     project: Project,
-    capture: Callable[..., None],  # noqa: F811
+    capture: Capture,
     more: Json,
 ) -> None:
     capture(*some_events(random.Random(9)))
