@@ -108,6 +108,22 @@ class Retention:
 Measure = Mean | Ratio | Funnel | Retention
 
 
+def values_of(measure: Measure) -> list[Value]:
+    """The values that a unit has in a measure: of a mean one, of a ratio two."""
+    if isinstance(measure, Mean):
+        return [measure.value]
+    return [measure.numerator, measure.denominator] if isinstance(measure, Ratio) else []
+
+
+def selections_of(measure: Measure) -> list[Selection]:
+    """All events that a measure looks at."""
+    if isinstance(measure, Funnel):
+        return list(measure.steps)
+    if isinstance(measure, Retention):
+        return [measure.start, measure.completion]
+    return [value.selection for value in values_of(measure)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown:
     """A property of the first exposure's event, or of the person."""

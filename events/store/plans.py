@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from common.matching import SPELLINGS
+
 
 class Subject(StrEnum):
     """Whose property a condition is about."""
@@ -30,6 +32,11 @@ class PropertyCondition:
     operator: str
     value: Any
     group_type_index: int | None = None
+
+    @property
+    def compares_dates(self) -> bool:
+        """Whether the value is a date, which may be relative to the moment of reading."""
+        return SPELLINGS.get(self.operator, self.operator).startswith("is_date")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PropertyCondition) and self._identity() == other._identity()

@@ -8,21 +8,20 @@ the same with these rows as without them, at every moment.
 
 # ruff: noqa: S608  (statements are built from constants of these files; values are bound)
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import OperationalError, connection, transaction
 
 from common.instants import Moment
-from common.matching import SPELLINGS
 from events.store import changed_days, exposures
 from events.store.base import StoreTimeout
 from events.store.conditions import Statement, all_of
+from events.store.digests import digest_of
+from events.store.jobs import alone
 from events.store.limits import time_limit
 from events.store.plans import (
     CohortCondition,
@@ -39,7 +38,7 @@ WINDOW_DAYS = 7
 # Changed whenever the same events would give other rows.
 _VERSION = 1
 _INSTANT = timedelta(microseconds=1)
-_ONLY_JOB = "hashtextextended('events preaggregation', 0)"
+_JOB = "events preaggregation"
 
 _WINDOWS = """
 SELECT windows.id, windows.first_day, windows.last_day
@@ -131,8 +130,7 @@ class _Split:
 
     @property
     def digest(self) -> str:
-        written = json.dumps([_VERSION, asdict(self.plan)], default=str, sort_keys=True)
-        return hashlib.sha256(written.encode()).hexdigest()
+        return digest_of([_VERSION, asdict(self.plan)])
 
 
 def kept(plan: ExposurePlan, *, experiment_id: int) -> Kept | None:
@@ -208,8 +206,7 @@ def _is_fixed(condition: Condition) -> bool:
     """Whether an event meets the condition for ever or never. Dates may be relative, to the moment of reading."""
     if isinstance(condition, CohortCondition):
         return False
-    operator = SPELLINGS.get(condition.operator, condition.operator)
-    return condition.subject is Subject.EVENT and not operator.startswith("is_date")
+    return condition.subject is Subject.EVENT and not condition.compares_dates
 
 
 def _is_of_person(condition: Condition) -> bool:
@@ -236,7 +233,7 @@ def bring_up_to_date(plans: Mapping[int, ExposurePlan], *, timeout_seconds: floa
     process is at it nothing is done.
     """
     splits = {number: split for number, plan in plans.items() if (split := _split(plan)) is not None}
-    with _alone() as mine:
+    with alone(_JOB) as mine:
         if not mine:
             return 0
         _keep_only(splits)
@@ -253,18 +250,6 @@ def bring_up_to_date(plans: Mapping[int, ExposurePlan], *, timeout_seconds: floa
             with connection.cursor() as cursor:
                 cursor.execute("ANALYZE events_preaggregatedexposure")
         return made
-
-
-@contextmanager
-def _alone() -> Iterator[bool]:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT pg_try_advisory_lock({_ONLY_JOB})")
-        (mine,) = cursor.fetchone()
-        try:
-            yield mine
-        finally:
-            if mine:
-                cursor.execute(f"SELECT pg_advisory_unlock({_ONLY_JOB})")
 
 
 def _keep_only(splits: Mapping[int, _Split]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from events.store.funnel_kinds import is_plain
-from events.store.measures import AggregatePlan, Funnel, Math, Mean, Ratio, Retention, Value
+from events.store.measures import AggregatePlan, Funnel, Math, Mean, Retention, Value, selections_of, values_of
 from events.store.plans import Selection
 
 ROWS = "events_measured_rows"
@@ -71,8 +71,8 @@ def shared_by(plans: Sequence[AggregatePlan]) -> SharedRows | None:
 
 def _add(shared: SharedRows, plan: AggregatePlan) -> int:
     """How many readings of the events the plan is spared."""
-    values = _values_of(plan)
-    selections = {*_selections_of(plan), *(value.selection for value in values)}
+    values = values_of(plan.measure)
+    selections = set(selections_of(plan.measure))
     taken = {kind for value in values if (kind := taken_of(value)) is not None}
     new = taken - shared.columns.keys()
     numbers = sum(kind[0] is None for kind in new)
@@ -106,17 +106,3 @@ def _needs_uuids(plan: AggregatePlan) -> bool:
 
 def _count(shared: SharedRows, *, numbers: bool) -> int:
     return sum((kind[0] is None) == numbers for kind in shared.columns)
-
-
-def _values_of(plan: AggregatePlan) -> list[Value]:
-    measure = plan.measure
-    if isinstance(measure, Mean):
-        return [measure.value]
-    return [measure.numerator, measure.denominator] if isinstance(measure, Ratio) else []
-
-
-def _selections_of(plan: AggregatePlan) -> list[Selection]:
-    measure = plan.measure
-    if isinstance(measure, Retention):
-        return [measure.start, measure.completion]
-    return list(measure.steps) if isinstance(measure, Funnel) else []

@@ -12,10 +12,9 @@ from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
 
-from events.store import exposed
+from events.store import exposed, jobs
 from events.store.base import StoreTimeout
 from events.store.conditions import Statement, moment_of
-from events.store.jobs import alone
 from events.store.limits import stopped_at_the_limit
 from events.store.measures import RollupPlan
 from events.store.parts import Parts
@@ -78,7 +77,7 @@ def bring_up_to_date(plans: Mapping[int, RollupPlan], *, timeout_seconds: float)
     process is at is left to it.
     """
     wanted = {number: plan for number, plan in plans.items() if has_units(plan.exposure)}
-    with alone(_JOB) as mine:
+    with jobs.alone(_JOB) as mine:
         if not mine:
             return 0
         _forget(_UNWANTED, [list(wanted)])
@@ -86,7 +85,7 @@ def bring_up_to_date(plans: Mapping[int, RollupPlan], *, timeout_seconds: float)
     made = 0
     for number, plan in wanted.items():
         # One by one: others may wait.
-        with alone(_JOB) as mine:
+        with jobs.alone(_JOB) as mine:
             made += mine and _made(number, plan, timeout_seconds=timeout_seconds)
     return made
 
@@ -96,8 +95,7 @@ def wait() -> None:
 
     To be called before events are removed, whose traces are then forgotten.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [_JOB])
+    jobs.wait(_JOB)
 
 
 def forget_project(project_id: int) -> None:

@@ -1,13 +1,10 @@
 """Which plans can be rolled up, and by which digest it is known."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
-from common.matching import SPELLINGS
-from events.store.measures import AggregatePlan, Funnel, Mean, Ratio, Value
+from events.store.digests import digest_of
+from events.store.measures import AggregatePlan, selections_of, values_of
 from events.store.plans import CohortCondition, Condition, ExposurePlan, PropertyCondition, Selection, Subject
 
 # Changed whenever the same events would give other values.
@@ -33,36 +30,20 @@ def depends_on_persons(plan: ExposurePlan) -> bool:
 
 def has_values(plan: AggregatePlan) -> bool:
     """Whether each unit's value follows from the person's own events, and stays when only time passes."""
-    measure = plan.measure
-    values: list[Value] = []
-    if isinstance(measure, Mean):
-        values = [measure.value]
-    elif isinstance(measure, Ratio):
-        values = [measure.numerator, measure.denominator]
     # The events of a session may be of several persons.
-    of_sessions = any(value.of_sessions for value in values)
-    selections = [value.selection for value in values]
-    if isinstance(measure, Funnel):
-        selections += measure.steps
-    elif not values:
-        selections += [measure.start, measure.completion]  # type: ignore[union-attr]  # retention
-    conditions = [condition for selection in selections for condition in _conditions(selection)]
+    of_sessions = any(value.of_sessions for value in values_of(plan.measure))
+    conditions = [condition for selection in selections_of(plan.measure) for condition in _conditions(selection)]
     return not (of_sessions or plan.matured_only or plan.breakdowns) and all(map(_is_own, conditions))
 
 
 def digest_of_units(plan: ExposurePlan) -> str:
     """By which units are known, whenever the window ends."""
-    return _digest({**asdict(plan), "end": None})
+    return digest_of([_VERSION, {**asdict(plan), "end": None}])
 
 
 def digest_of_values(plan: AggregatePlan) -> str:
     """By which a measure of units is known."""
-    return _digest({**asdict(plan), "exposure": None, "kind": type(plan.measure).__name__})
-
-
-def _digest(document: dict[str, Any]) -> str:
-    written = json.dumps([_VERSION, document], default=str, sort_keys=True)
-    return hashlib.sha256(written.encode()).hexdigest()
+    return digest_of([_VERSION, {**asdict(plan), "exposure": None, "kind": type(plan.measure).__name__}])
 
 
 def _conditions_on_units(plan: ExposurePlan) -> list[Condition]:
@@ -80,4 +61,4 @@ def _is_own(condition: Condition) -> bool:
     """Whether only events of the person itself can change how its events meet the condition."""
     if isinstance(condition, CohortCondition) or condition.subject is Subject.GROUP:
         return False
-    return not SPELLINGS.get(condition.operator, condition.operator).startswith("is_date")
+    return not condition.compares_dates
