@@ -84,7 +84,7 @@ class PreaggregatedExposure(models.Model):
 
 
 class DeletedPerson(models.Model):
-    """The note that a person was deleted while its events stay: the only way it changes without an event of its own.
+    """The note that a person was deleted while events of it stay: the only way one changes without an event of its own.
 
     `noted_at` is within the transaction, never before its beginning, which is the `created_at` of the events of one.
     """

@@ -39,7 +39,7 @@ _SECONDS = {
 }
 
 
-# A value of each unit: y, of a ratio its numerator and the denominator d; x and dx are those of the lookback.
+# Over values of units: y, of a ratio its numerator and d the denominator; x and dx are those of the lookback.
 _SUMS = {
     Mean: "sum(y), sum(y * y), sum(x), sum(x * x), sum(x * y)",
     Ratio: """sum(y), sum(y * y), sum(d), sum(d * d), sum(y * d), sum(x), sum(x * x), sum(x * y),
@@ -92,14 +92,12 @@ def _mean_values(parts: Parts, measure: Mean) -> tuple[list[str], str]:
         f"units AS MATERIALIZED ({parts.units()})",
         _values(parts, measure.value, name="taken", lookback=covariate),
     ]
-    return (
-        tables,
-        f"""
+    rows = f"""
         SELECT units.unit, units.breakdown, units.arm, ({value})::float8 AS y,
                {"coalesce(taken.x, 0)" if covariate else "0"}::float8 AS x, NULL::float8 AS d, NULL::float8 AS dx
         FROM units LEFT JOIN taken ON taken.unit = units.unit
-    """,
-    )
+    """
+    return tables, rows
 
 
 def _ratio_values(parts: Parts, measure: Ratio) -> tuple[list[str], str]:
@@ -109,9 +107,7 @@ def _ratio_values(parts: Parts, measure: Ratio) -> tuple[list[str], str]:
         _values(parts, measure.numerator, name="taken", lookback=covariate),
         _values(parts, measure.denominator, name="taken_below", lookback=covariate),
     ]
-    return (
-        tables,
-        f"""
+    rows = f"""
         SELECT units.unit, units.breakdown, units.arm, coalesce(taken.y, 0)::float8 AS y,
                {"coalesce(taken.x, 0)" if covariate else "0"}::float8 AS x,
                coalesce(taken_below.y, 0)::float8 AS d,
@@ -119,8 +115,8 @@ def _ratio_values(parts: Parts, measure: Ratio) -> tuple[list[str], str]:
         FROM units
         LEFT JOIN taken ON taken.unit = units.unit
         LEFT JOIN taken_below ON taken_below.unit = units.unit
-    """,
-    )
+    """
+    return tables, rows
 
 
 def _values(parts: Parts, value: Value, *, name: str, lookback: bool) -> str:
@@ -220,16 +216,14 @@ def _retention_values(parts: Parts, measure: Retention) -> tuple[list[str], str]
             WHERE {_came_back(parts, measure)}
         )""",
     ]
-    return (
-        tables,
-        f"""
+    rows = f"""
         SELECT units.unit, units.breakdown, units.arm,
                CASE WHEN returned.unit IS NULL THEN 0 ELSE 1 END::float8 AS y,
                0::float8 AS x, NULL::float8 AS d, NULL::float8 AS dx
         FROM anchors JOIN units ON units.unit = anchors.unit LEFT JOIN returned ON returned.unit = anchors.unit
         {matured}
-    """,
-    )
+    """
+    return tables, rows
 
 
 def _anchors(parts: Parts, measure: Retention) -> str:

@@ -142,7 +142,10 @@ class EventStore(Protocol):
         """
 
     def note_deleted_persons(self, *, project_id: int, person_ids: Collection[UUID]) -> None:
-        """To be called in the transaction that deletes these persons (uuids) and leaves their events."""
+        """To be called in the transaction that deletes persons (uuids), or parts them, and leaves events of theirs.
+
+        Whatever else changes a person is an event of its own.
+        """
 
     def last_flag_calls(self, *, project_id: int, flag_keys: Collection[str]) -> dict[str, datetime]:
         """The time of the newest call of each flag that was ever called."""

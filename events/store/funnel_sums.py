@@ -28,25 +28,14 @@ _ROWS_AT_ONCE = 10_000
 _BITS = 62  # of a bigint that stays positive
 
 
-def _plain_sums(parts: Parts, measure: Funnel) -> Aggregates:
-    found: Aggregates = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH {plain_funnels.reached(parts, measure)}"
-            " SELECT breakdown, arm, reached, came_before, count(*) FROM reached GROUP BY 1, 2, 3, 4",
-            parts.statement.parameters,
-        )
-        for values, arm, reached, came_before, units in cursor.fetchall():
-            sums = found.setdefault((tuple(values), arm), Sums(step_counts=[0] * len(measure.steps)))
-            sums.n += units
-            add_to(sums, reached=reached, came_before=came_before, units=units)
-    return found
-
-
 def funnel_sums(parts: Parts, measure: Funnel) -> Aggregates:
     """The sums of a funnel over the units in their tables; the rows of attempts are there if they are needed."""
     if is_plain(parts.plan, measure):
-        return _plain_sums(parts, measure)
+        sql = f"""
+            WITH {plain_funnels.reached(parts, measure)}
+            SELECT breakdown, arm, reached, came_before, count(*) FROM reached GROUP BY 1, 2, 3, 4
+        """
+        return counted(sql, parts.statement, measure)
     sums = _Followed(parts, measure, with_attempts=needs_attempts(parts.plan, measure))
     found = sums.units()
     if sums.is_for_sql:
@@ -84,8 +73,20 @@ def funnel_values(parts: Parts, measure: Funnel) -> Iterator[tuple[UUID, int, bo
         yield unit, reached, came_before
 
 
-def add_to(sums: Sums, *, reached: int, came_before: bool, units: int = 1) -> None:
-    """Add units that got as far to an arm's sums, whose step counts are as many as there are steps."""
+def counted(sql: str, statement: Statement, measure: Funnel) -> Aggregates:
+    """The sums over rows of breakdown values, arm, furthest step, whether the last came before, and number of units."""
+    found: Aggregates = {}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, statement.parameters)
+        for values, arm, reached, came_before, units in cursor.fetchall():
+            sums = found.setdefault((tuple(values), arm), Sums(step_counts=[0] * len(measure.steps)))
+            sums.n += units
+            _add(sums, reached=reached, came_before=came_before, units=units)
+    return found
+
+
+def _add(sums: Sums, *, reached: int, came_before: bool, units: int = 1) -> None:
+    """Add units that got as far, besides their number."""
     for step in range(reached):
         sums.step_counts[step] += units
     converted = units if reached == len(sums.step_counts) else 0
@@ -170,7 +171,7 @@ class _Followed:
                 if listed is not None:
                     close += listed
                 else:
-                    add_to(found[tuple(values), arm], reached=reached, came_before=came_before, units=units)
+                    _add(found[tuple(values), arm], reached=reached, came_before=came_before, units=units)
         return close
 
     def one_by_one(self) -> Iterator[tuple[Any, ...]]:
@@ -221,7 +222,7 @@ class _Followed:
     def add_looked_at(self, found: Aggregates, *, only: Collection[Any] | None) -> None:
         """Add all units with rows of any step, or only some."""
         for (_, values, arm, _), reached, came_before in self.looked_at(only=only):
-            add_to(found[values, arm], reached=reached, came_before=came_before)
+            _add(found[values, arm], reached=reached, came_before=came_before)
 
     def looked_at(self, *, only: Collection[Any] | None) -> Iterator[tuple[tuple[Any, ...], int, bool]]:
         """Per unit, as `listed` names it: its furthest step, and whether the last came before the exposure."""

@@ -98,7 +98,7 @@ def _is_exposure(plan: ExposurePlan, statement: Statement) -> str:
 
 
 def note(*, project_id: int, person_ids: Collection[UUID]) -> None:
-    """To be called in the transaction that deletes persons without their events."""
+    """See `EventStore.note_deleted_persons`."""
     with connection.cursor() as cursor:
         cursor.execute(_NOTE, [project_id, list(person_ids)])
 

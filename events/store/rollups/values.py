@@ -10,8 +10,8 @@ from django.db import connection
 
 from events.store import aggregates
 from events.store.exposed import UNITS
-from events.store.funnel_sums import add_to, funnel_values
-from events.store.measures import AggregatePlan, Aggregates, Funnel, Sums
+from events.store.funnel_sums import counted, funnel_values
+from events.store.measures import AggregatePlan, Aggregates, Funnel
 from events.store.parts import Parts
 from events.store.units import ExposedUnits, summed
 
@@ -86,14 +86,5 @@ def _summed(parts: Parts, tables: list[str]) -> Aggregates:
     measure = parts.plan.measure
     if not isinstance(measure, Funnel):
         return summed(parts, measure, tables)
-    found: Aggregates = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH {', '.join(tables)} SELECT arm, y::int, x <> 0, count(*) FROM valued GROUP BY 1, 2, 3",
-            parts.statement.parameters,
-        )
-        for arm, reached, came_before, units in cursor.fetchall():
-            arm_sums = found.setdefault(((), arm), Sums(step_counts=[0] * len(measure.steps)))
-            arm_sums.n += units
-            add_to(arm_sums, reached=reached, came_before=came_before, units=units)
-    return found
+    sql = f"WITH {', '.join(tables)} SELECT breakdown, arm, y::int, x <> 0, count(*) FROM valued GROUP BY 1, 2, 3, 4"
+    return counted(sql, parts.statement, measure)
