@@ -11,8 +11,13 @@ from events.store.exposures import FLAG_CALL
 from events.store.plans import ExposurePlan
 from events.store.rollups.plans import depends_on_persons
 
-# Beyond so many a rollup is of no more use than none.
-MOST = 20_000
+# Beyond so many, and beyond a tenth of all units where those are more than a FEW, a rollup is of no use: one by one
+# persons are read more slowly than all at once.
+MOST, FEW = 20_000, 500
+_MOST = """
+SELECT least(%(most)s, coalesce(greatest(%(few)s, sum((counted ->> 2)::bigint) / 10), %(most)s))::bigint
+FROM events_rollup, jsonb_array_elements(by_day) AS days (counted) WHERE id = %(rollup)s
+"""
 # Events bear the time at which the transaction began that stored them: what began before this has ended, and what it
 # stored is seen by a snapshot that is taken afterwards. The minute is for clocks that are set back a little, and for
 # the instants until others notice that a transaction has begun.
@@ -70,6 +75,9 @@ def changed(plan: ExposurePlan, *, rollup_id: int, stored_before: datetime, as_o
 
     None when they are too many.
     """
+    with connection.cursor() as cursor:
+        cursor.execute(_MOST, {"most": MOST, "few": FEW, "rollup": rollup_id})
+        (most,) = cursor.fetchone()
     statement = Statement(moment=moment_of(plan))
     sql = _CHANGED.format(
         is_exposure=_is_exposure(plan, statement),
@@ -78,12 +86,12 @@ def changed(plan: ExposurePlan, *, rollup_id: int, stored_before: datetime, as_o
         as_of=statement.bind(as_of),
         end=statement.bind(plan.end),
         rollup=statement.bind(rollup_id),
-        limit=statement.bind(MOST + 1),
+        limit=statement.bind(most + 1),
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, statement.parameters)
         found = [person_id for (person_id,) in cursor.fetchall()]
-    return None if len(found) > MOST else found
+    return None if len(found) > most else found
 
 
 def _is_exposure(plan: ExposurePlan, statement: Statement) -> str:

@@ -426,3 +426,21 @@ def test_changed__who_is_not_exposed__does_not_matter(
     assert same_both_ways(exposure)
     with snapshot():
         assert event_store().expose(exposure, preaggregated_for=EXPERIMENT).by_day().total("test") == 4
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("persons", [2, 3])
+def test_more_than_a_tenth_changed__are_read_from_the_events(
+    project: Project,
+    capture: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    persons: int,
+) -> None:
+    monkeypatch.setattr(changes, "FEW", 1)
+    exposure = plan_of(project)
+    some_traffic(capture, persons=20)
+    roll_up_in_peace(*measured(exposure))
+    some_traffic(capture, persons=persons)
+    assert used_for(exposure) == (persons == 2)
+    monkeypatch.setattr(changes, "FEW", 3)
+    assert used_for(exposure)
